@@ -1,0 +1,201 @@
+"""Hair: what falls behind the head and what lies on it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from demo_models.portrait import Portrait
+from demo_models.renderer import svg
+from demo_models.renderer.palette import GREYING, HAIRS
+
+_FILL: Final = "url(#hair)"
+_HAT_LINE: Final = 36
+"""Under a hat no hair shows above this height."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Style:
+    """SVG path data of one hair style; an empty string draws nothing."""
+
+    front: str
+    back: str = ""
+    locks: str = ""
+    shine: str = ""
+
+
+_PULLED_BACK: Final = (
+    "M33 60 C27 34 38 13 64 13 C90 13 101 34 95 60 C94 50 88 41 78 36 "
+    "C70 32 58 32 50 36 C40 41 34 50 33 60Z"
+)
+_SIDES: Final = (
+    "M32 64 C26 52 29 40 36 31 C39 40 37 52 37 64Z M96 64 C102 52 99 40 92 31 C89 40 91 52 91 64Z"
+)
+_CURTAIN: Final = (
+    "M61 14 C92 6 104 34 100 66 C96 64 94 60 93 55 C90 44 74 40 61 26 "
+    "C54 40 38 44 35 55 C34 60 32 64 28 66 C24 34 36 6 61 14Z"
+)
+
+_STYLES: Final[Mapping[str, _Style]] = {
+    "short": _Style(
+        front=(
+            "M33 62 C26 34 36 12 66 11 C94 10 102 34 95 62 L91 60 C92 50 90 44 86 38 "
+            "C74 42 58 40 46 32 C42 38 37 46 37 60Z"
+        ),
+        shine="M46 24 Q56 16 72 17",
+    ),
+    "pixie": _Style(
+        front=(
+            "M31 70 C24 36 36 10 66 10 C96 10 104 36 97 70 C93 66 92 58 91 50 "
+            "C88 44 80 40 76 31 C68 42 50 46 38 46 C37 56 36 64 31 70Z"
+        ),
+        shine="M44 26 Q54 17 68 17",
+    ),
+    "receding": _Style(
+        front=(
+            "M32 64 C24 36 36 13 64 13 C92 13 104 36 96 64 L91 62 C92 50 93 42 86 30 "
+            "C80 20 74 27 64 26 C54 27 48 20 42 30 C35 42 36 50 37 62Z"
+        ),
+        shine="M52 19 Q62 15 74 18",
+    ),
+    "bald": _Style(front=""),
+    "balding": _Style(front=_SIDES),
+    "buzz cut": _Style(
+        front=(
+            "M34 56 C29 32 40 17 64 17 C88 17 99 32 94 56 L91 56 C91 46 89 40 84 36 "
+            "C74 33 54 33 44 36 C39 40 37 46 37 56Z"
+        ),
+        shine="M50 23 Q60 19 70 20",
+    ),
+    "bob": _Style(
+        back=(
+            "M64 9 C26 9 19 40 19 66 C19 86 20 96 26 102 C36 106 46 104 50 96 H78 "
+            "C82 104 92 106 102 102 C108 96 109 86 109 66 C109 40 102 9 64 9Z"
+        ),
+        front=(
+            "M28 84 C22 34 36 11 64 11 C92 11 106 34 100 84 C95 74 94 60 93 48 "
+            "C84 43 74 42 64 42 C54 42 44 43 35 48 C34 60 33 74 28 84Z"
+        ),
+        shine="M38 30 Q48 19 64 19",
+    ),
+    "long": _Style(
+        back=(
+            "M64 9 C24 9 19 44 19 74 C19 100 14 116 10 132 H118 C114 116 109 100 109 74 "
+            "C109 44 104 9 64 9Z"
+        ),
+        front=_CURTAIN,
+        locks=(
+            "M24 58 C18 90 22 108 14 132 H38 C42 112 33 88 34 60Z"
+            "M104 58 C110 90 106 108 114 132 H90 C86 112 95 88 94 60Z"
+        ),
+        shine="M38 36 Q44 23 56 19",
+    ),
+    "bun": _Style(
+        front=_PULLED_BACK, back="M64 -2 A12 12 0 1 1 63.9 -2Z", shine="M46 26 Q54 19 64 19"
+    ),
+    "ponytail": _Style(
+        front=(
+            "M33 62 C26 34 38 12 66 12 C92 12 102 34 95 60 C93 48 86 40 74 32 "
+            "C64 42 46 42 38 48 C36 54 35 58 33 62Z"
+        ),
+        back=(
+            "M84 12 C110 6 126 28 123 60 C121 84 116 98 104 110 C106 92 104 70 98 54 "
+            "C94 44 88 36 80 30Z"
+        ),
+        shine="M46 26 Q56 18 68 18",
+    ),
+    "curly": _Style(front="", shine="M46 22 Q54 15 64 15"),
+    "afro": _Style(front=_PULLED_BACK),
+}
+
+
+def draw_hair_definitions(portrait: Portrait) -> str:
+    """Defines the gradient and the clip path that the other hair drawings refer to."""
+    hair = HAIRS[portrait.hair_colour]
+    region = svg.rect(-40, _HAT_LINE, 208, 208, "#000")
+    stops = (hair.light, hair.base, hair.dark)
+    return svg.vertical_gradient("hair", stops, -6, 118) + svg.clip_path("hair-region", region)
+
+
+def draw_back_hair(portrait: Portrait) -> str:
+    """Draws the hair behind neck and head."""
+    name = _style_name(portrait)
+    dark = HAIRS[portrait.hair_colour].dark
+    shapes = svg.path(_STYLES[name].back, _FILL) if _STYLES[name].back else ""
+    if name == "long":
+        shapes += svg.path("M36 64 C40 100 42 110 38 132 H90 C86 110 88 100 92 64Z", dark, 0.6)
+    elif name == "bob":
+        shapes += svg.ellipse(64, 78, 27, 24, dark, 0.6)
+    elif name == "afro":
+        shapes += _ring((64, 46), 34, 14, -215, 35, 13) + svg.circle(64, 46, 38, _FILL)
+    elif name == "curly":
+        shapes += _curls_behind(portrait.gender)
+    return _below_hat(portrait, shapes)
+
+
+def draw_front_hair(portrait: Portrait) -> str:
+    """Draws the hair over the head and, where long, over the shoulders."""
+    name = _style_name(portrait)
+    style = _STYLES[name]
+    shapes = svg.path(style.front, _FILL) if style.front else ""
+    if name == "curly":
+        shapes += _ring((64, 52), 34, 10.5, -170, -10, 8) + _ring((64, 46), 24, 9, -155, -25, 4)
+    if style.locks:
+        shapes += svg.path(style.locks, _FILL)
+    if style.shine:
+        light = HAIRS[portrait.hair_colour].light
+        shapes += svg.line(style.shine, light, 4.0, 0.75)
+    if portrait.age == "middle-aged":
+        shapes += _grey_temples(name)
+    return _below_hat(portrait, shapes)
+
+
+def _below_hat(portrait: Portrait, shapes: str) -> str:
+    return shapes if portrait.hat == "none" else svg.group(shapes, clip="hair-region")
+
+
+def _style_name(portrait: Portrait) -> str:
+    """Returns the drawn variant of the portrait's hair style."""
+    style, old_man = portrait.hair_style, portrait.gender == "male" and portrait.age == "old"
+    if style == "bald" and portrait.age != "young" and portrait.gender == "male":
+        return "balding"
+    if style == "short" and portrait.gender == "female":
+        return "pixie"
+    if style in ("short", "buzz cut") and old_man:
+        return "receding"
+    return style
+
+
+def _grey_temples(name: str) -> str:
+    if name == "bald":
+        return ""
+    if name == "balding":
+        return svg.path(_SIDES, GREYING)
+    if name in ("long", "bob"):
+        streak = "M73 28 C84 35 92 43 94 60 Q97 66 99 78 C104 56 99 34 84 20Z"
+        return svg.mirrored(svg.path(streak, GREYING, 0.9))
+    patch = "M95.5 62 C100 48 98 36 91 27 C85 33 88 40 90.5 47 L91 61Z"
+    return svg.mirrored(svg.path(patch, GREYING))
+
+
+def _curls_behind(gender: str) -> str:
+    ring = _ring((64, 50), 36, 11, -180, 0, 10)
+    if gender == "male":
+        return ring
+    sides = "".join(
+        svg.circle(x, y, 12, _FILL) for x, y in ((100, 58), (104, 74), (104, 90), (98, 104))
+    )
+    return ring + svg.mirrored(sides) + svg.path("M32 50 H96 V108 H32Z", _FILL)
+
+
+def _ring(
+    centre: tuple[float, float], radius: float, curl: float, start: float, stop: float, count: int
+) -> str:
+    """Returns ``count`` curls on an arc; angles are in degrees, clockwise from the right."""
+    x, y = centre
+    angles = (math.radians(start + (stop - start) * i / (count - 1)) for i in range(count))
+    return "".join(
+        svg.circle(x + radius * math.cos(a), y + radius * math.sin(a), curl, _FILL) for a in angles
+    )

@@ -1,0 +1,187 @@
+"""Backgrounds: plain studios and seven scenes, all of a few large shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from demo_models.renderer import svg
+from demo_models.renderer.palette import STUDIOS
+
+# Scenes reach this far beyond the canvas, so that shifting them shows no edge.
+_LEFT: Final = -8
+_WIDE: Final = svg.CANVAS + 16
+
+_BUILDINGS: Final = (
+    (-10, 44, 26, "#5F7896"), (14, 66, 22, "#7F97B2"), (34, 30, 30, "#6C86A4"),
+    (62, 58, 26, "#8AA1BA"), (86, 52, 20, "#7F97B2"), (104, 28, 34, "#56708E"),
+)  # fmt: skip
+_PINES: Final = (
+    (-2, 28, 26), (22, 12, 24), (48, 34, 24), (80, 34, 24), (104, 8, 26), (130, 30, 26),
+)  # fmt: skip
+_FLOWERS: Final = (
+    (8, 70, "#F04E68"), (26, 86, "#FFFFFF"), (4, 98, "#FFC93A"), (24, 112, "#C25BE0"),
+    (118, 72, "#FFC93A"), (102, 88, "#C25BE0"), (124, 96, "#F04E68"), (106, 112, "#FFFFFF"),
+    (40, 72, "#FFC93A"), (90, 70, "#F04E68"), (132, 116, "#FFC93A"), (-4, 118, "#FFFFFF"),
+)  # fmt: skip
+_STARS: Final = ((12, 14), (34, 30), (10, 58), (24, 84), (118, 62), (104, 88), (62, 8), (122, 98))
+_BOOKS: Final = ("#C23B32", "#E2B33A", "#3A62A8", "#3C8A55", "#EFE3C8", "#8A4FA0", "#D9742E")
+_BOOK_WIDTH: Final = 10
+_SHELF_HEIGHT: Final = 32
+
+
+def draw_background(background: str, shift: float) -> str:
+    """Draws the background.
+
+    Args:
+        background: A value of ``portrait.BACKGROUNDS``.
+        shift: Shift of a scene to the right, in user units, in [-6, 6].
+
+    Returns:
+        SVG that covers the canvas.
+    """
+    if background in STUDIOS:
+        return _studio(background)
+    return svg.group(_SCENES[background](), transform=f"translate({shift:.2f} 0)")
+
+
+def _backdrop(top: str, bottom: str, middle: str | None = None) -> str:
+    stops = (top, bottom) if middle is None else (top, middle, bottom)
+    return svg.vertical_gradient("sky", stops) + _band(0, svg.CANVAS, "url(#sky)")
+
+
+def _band(y: float, height: float, fill: str) -> str:
+    return svg.rect(_LEFT, y, _WIDE, height, fill)
+
+
+def _studio(colour: str) -> str:
+    top, bottom, halo = STUDIOS[colour]
+    return _backdrop(top, bottom) + svg.circle(64, 60, 54, halo, 0.75)
+
+
+def _beach() -> str:
+    palm = svg.path("M112 130 C112 100 108 70 116 34 L122 36 C114 72 118 100 119 130Z", "#9A6A3C")
+    leaves = (
+        "M118 36 C104 20 92 26 86 40 C98 32 108 32 118 36Z"
+        "M118 36 C112 16 98 8 88 14 C102 18 110 26 118 36Z"
+        "M118 36 C120 18 130 10 142 14 C132 20 124 28 118 36Z"
+        "M118 36 C130 24 142 32 144 46 C136 36 126 34 118 36Z"
+    )
+    return (
+        _backdrop("#58B7F2", "#E2F5FF")
+        + svg.circle(18, 20, 13, "#FFE066")
+        + _band(62, 30, "#1F9BC4")
+        + _band(74, 18, "#35B7CF")
+        + _band(88, 44, "#F3D596")
+        + svg.path(f"M{_LEFT} 88 Q30 96 64 89 T136 90 V96 Q100 88 64 95 T{_LEFT} 95Z", "#FFF6DC")
+        + palm
+        + svg.path(leaves, "#2E9A52")
+    )
+
+
+def _forest() -> str:
+    trees = "".join(_pine(*pine) for pine in _PINES)
+    return _backdrop("#CFEBC6", "#8CC88A") + trees + _band(112, 20, "#3E7F45")
+
+
+def _pine(x: float, top: float, half: float) -> str:
+    tiers = "".join(
+        svg.path(
+            f"M{x} {top + 26 * i} L{x + half * w} {top + 26 * i + 36} H{x - half * w}Z", colour
+        )
+        for i, w, colour in ((2, 1.0, "#1E5C38"), (1, 0.8, "#27704A"), (0, 0.6, "#30855A"))
+    )
+    return svg.rect(x - 4, top + 80, 8, 60, "#6B4526") + tiers
+
+
+def _city() -> str:
+    return _backdrop("#8FC3EC", "#E8F1F6") + "".join(_building(*b) for b in _BUILDINGS)
+
+
+def _building(x: float, top: float, width: float, colour: str) -> str:
+    windows = "".join(
+        svg.rect(x + 4 + 10 * column, y, 6, 8, "#FFE9A0")
+        for y in range(int(top) + 6, svg.CANVAS, 15)
+        for column in range(int(width - 2) // 10)
+    )
+    return svg.rect(x, top, width, svg.CANVAS, colour) + windows
+
+
+def _night() -> str:
+    stars = "".join(_star(x, y) for x, y in _STARS)
+    moon = "M112 8 A17 17 0 1 0 124 36 A14 14 0 1 1 112 8Z"
+    hills = f"M{_LEFT} 112 Q20 88 52 106 T136 98 V132 H{_LEFT}Z"
+    return (
+        _backdrop("#0D1240", "#4A3C8C")
+        + svg.circle(108, 24, 22, "#FFF3B0", 0.15)
+        + svg.path(moon, "#FFF1B8")
+        + stars
+        + svg.path(hills, "#17153F")
+    )
+
+
+def _star(x: float, y: float) -> str:
+    return svg.path(
+        f"M{x} {y - 5} Q{x + 1} {y - 1} {x + 5} {y} Q{x + 1} {y + 1} {x} {y + 5} "
+        f"Q{x - 1} {y + 1} {x - 5} {y} Q{x - 1} {y - 1} {x} {y - 5}Z",
+        "#FFF6CF",
+    )
+
+
+def _flower_meadow() -> str:
+    hill = f"M{_LEFT} 54 Q30 44 64 52 T136 50 V132 H{_LEFT}Z"
+    return (
+        _backdrop("#7CC8F7", "#EAF8FF")
+        + svg.path(hill, "#74BE4A")
+        + svg.path(f"M{_LEFT} 84 Q40 74 136 86 V132 H{_LEFT}Z", "#58A63A")
+        + "".join(_flower(*flower) for flower in _FLOWERS)
+    )
+
+
+def _flower(x: float, y: float, colour: str) -> str:
+    offsets = ((0, -4.6), (4.4, -1.4), (2.7, 3.7), (-2.7, 3.7), (-4.4, -1.4))
+    petals = "".join(svg.circle(x + dx, y + dy, 4, colour) for dx, dy in offsets)
+    heart = "#F7A823" if colour != "#FFC93A" else "#D9742E"
+    return petals + svg.circle(x, y, 3, heart)
+
+
+def _mountains() -> str:
+    return (
+        _backdrop("#63AEEA", "#E3F2FB")
+        + svg.path("M40 112 L76 30 L112 112Z", "#8698B4")
+        + svg.path("M-28 116 L16 22 L60 116Z", "#60738F")
+        + svg.path("M16 22 L60 116 H24 L20 80Z", "#4B5D78")
+        + svg.path("M16 22 L29 50 L22 46 L16 54 L10 46 L3 50Z", "#FFFFFF")
+        + svg.path("M70 116 L112 16 L160 116Z", "#60738F")
+        + svg.path("M112 16 L160 116 H124 L118 76Z", "#4B5D78")
+        + svg.path("M112 16 L126 46 L119 42 L112 50 L105 42 L99 46Z", "#FFFFFF")
+        + svg.path(f"M{_LEFT} 104 Q30 92 64 102 T136 100 V132 H{_LEFT}Z", "#5E9E58")
+    )
+
+
+def _library() -> str:
+    shelves = "".join(_shelf(row) for row in range(4))
+    return _band(0, svg.CANVAS, "#4A2A18") + shelves
+
+
+def _shelf(row: int) -> str:
+    bottom = _SHELF_HEIGHT * (row + 1) - 5
+    books = ""
+    for i in range(_WIDE // _BOOK_WIDTH + 1):
+        # Strides coprime to the number of colours and heights keep neighbours different.
+        colour = _BOOKS[(3 * i + 2 * row) % len(_BOOKS)]
+        height = 22 + (5 * i + 3 * row) % 3 * 2
+        x = _LEFT + _BOOK_WIDTH * i
+        books += svg.rect(x, bottom - height, _BOOK_WIDTH - 1, height, colour, 1.0)
+    return books + _band(bottom, 5, "#8A5730")
+
+
+_SCENES: Final[Mapping[str, Callable[[], str]]] = {
+    "beach": _beach,
+    "forest": _forest,
+    "city": _city,
+    "night": _night,
+    "flowers": _flower_meadow,
+    "mountains": _mountains,
+    "library": _library,
+}
