@@ -1,0 +1,106 @@
+"""Writes the card of a bundle whose graphs have been exported."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import onnx
+from diffusers import DPMSolverMultistepScheduler
+
+from cloud_service.export.errors import ExportFailed
+from obclip.card import (
+    CARD_FILE,
+    ImageFormat,
+    LatentFormat,
+    ModelCard,
+    StepKindCost,
+    digest_bundle,
+)
+from obclip.plan import UNET_FULL
+from obclip.schedule import NoiseSchedule
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cloud_service.export.card_settings import CardSettings
+    from cloud_service.export.pipeline_folder import PipelineFolder
+
+# What obclip.solver computes; diffusers' names and values.
+_SOLVER = {
+    "algorithm_type": "dpmsolver++",
+    "solver_order": 2,
+    "solver_type": "midpoint",
+    "lower_order_final": True,
+    "euler_at_final": False,
+    "thresholding": False,
+    "trained_betas": None,
+    "rescale_betas_zero_snr": False,
+    "use_karras_sigmas": False,
+    "use_exponential_sigmas": False,
+    "use_beta_sigmas": False,
+    "use_lu_lambdas": False,
+    "use_flow_sigmas": False,
+    "variance_type": None,
+}
+
+
+def write_card(folder: PipelineFolder, unet_macs: int, settings: CardSettings) -> ModelCard:
+    """Write `card.json`, which makes the folder a bundle.
+
+    Args:
+        folder: with all graphs in place; their digests enter the card.
+        unet_macs: multiply-accumulates of one full UNet pass for one sample.
+        settings: what the files do not say.
+
+    Raises:
+        ExportFailed: the scheduler is one that obclip.solver does not compute.
+    """
+    image, latents = _image_and_latents(folder.path / "vae" / "decoder.onnx", settings.wire_type)
+    card = ModelCard(
+        models=digest_bundle(folder.path, settings.family),
+        latents=latents,
+        image=image,
+        schedule=read_schedule(folder.read_json("scheduler/scheduler_config.json")),
+        text=folder.text_format(),
+        step_kinds=(StepKindCost(UNET_FULL, 1.0, unet_macs),),
+        licence=settings.licence,
+        defaults=settings.defaults,
+    )
+    partial = folder.path / f"{CARD_FILE}.partial"
+    partial.write_text(card.to_json(), encoding="utf-8")
+    partial.replace(folder.path / CARD_FILE)
+    return card
+
+
+def read_schedule(config: dict[str, Any]) -> NoiseSchedule:
+    """The noise schedule of any scheduler's config, sampled with DPM-Solver++ 2M.
+
+    As in diffusers, a config of another scheduler gives its betas, spacing and prediction type, and
+    what it does not name is DPMSolverMultistepScheduler's default.
+
+    Args:
+        config: the object in `scheduler_config.json`.
+
+    Raises:
+        ExportFailed: a value is outside what obclip.solver and NoiseSchedule compute.
+    """
+    full = DPMSolverMultistepScheduler.from_config(config).config
+    for name, known in _SOLVER.items():
+        if full[name] != known:
+            raise ExportFailed(f"scheduler: {name}", f"is {full[name]}", f"set it to {known}")
+    try:
+        return NoiseSchedule(**{field.name: full[field.name] for field in fields(NoiseSchedule)})
+    except ValueError as error:
+        raise ExportFailed("scheduler", str(error), "choose one of these") from error
+
+
+def _image_and_latents(decoder_file: Path, wire_type: str) -> tuple[ImageFormat, LatentFormat]:
+    graph = onnx.load(decoder_file, load_external_data=False).graph
+    _, channels, height, width = _shape(graph.input[0])
+    _, _, image_height, image_width = _shape(graph.output[0])
+    return ImageFormat(image_height, image_width), LatentFormat(channels, height, width, wire_type)
+
+
+def _shape(value: onnx.ValueInfoProto) -> list[int]:
+    return [axis.dim_value for axis in value.type.tensor_type.shape.dim]

@@ -1,0 +1,32 @@
+"""Counts the multiply-accumulates of a torch module."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from cloud_service.export.parity import batch_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+RULE = "convolutions, linear layers and both attention products; no norms, activations or biases"
+
+
+def count_macs(module: torch.nn.Module, examples: Mapping[str, torch.Tensor]) -> int:
+    """Multiply-accumulates of one pass for one sample, by `RULE`.
+
+    Half of what torch's FlopCounterMode counts. Attention is run as plain matrix products for this,
+    since the counter does not know the CPU's fused attention.
+
+    Args:
+        module: called with the examples' values in their order.
+        examples: input name -> (B, ...); the first sample is used.
+    """
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:
+        module(*batch_of(examples, 1).values())
+    return int(counter.get_total_flops()) // 2

@@ -1,0 +1,221 @@
+"""Exports a torch module as an ONNX graph without weights: they stay in their safetensors file."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import onnx
+import onnx_ir as ir
+import torch
+from onnxscript.optimizer import optimize_ir
+
+from cloud_service.export.errors import ExportFailed
+from cloud_service.export.macs import count_macs
+from cloud_service.export.parity import Parity, compare
+from cloud_service.export.weights_file import StoredTensor, WeightsFile
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+OPSET = 20
+MAX_RELATIVE_ERROR = 1e-4
+_MAX_EMBEDDED_BYTES = 4096
+_FLOATS = {ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.DOUBLE, ir.DataType.BFLOAT16}
+# From 64 samples on diffusers' Upsample2D copies its input, which is nothing to a graph; but a
+# range that goes beyond is traced twice. The graph itself takes any size.
+_TRACED_BATCH = 63
+# Of torch 2.13's own code while it exports.
+_KNOWN_WARNINGS = (".*LeafSpec.* is deprecated", ".*The axis name: batch will not be used")
+
+
+@dataclass(frozen=True)
+class ExportedGraph:
+    """A graph on disk.
+
+    Attributes:
+        onnx_file: the graph.
+        graph_bytes: its size.
+        weight_bytes: of the tensors it reads from the weights file.
+        macs: for one sample, see `macs.RULE`.
+        parity: with the module.
+        export_s: seconds that tracing and optimising took.
+    """
+
+    onnx_file: Path
+    graph_bytes: int
+    weight_bytes: int
+    macs: int
+    parity: Parity
+    export_s: float
+
+
+def export_module(
+    module: torch.nn.Module,
+    weights_file: Path,
+    examples: Mapping[str, torch.Tensor],
+    output_names: Sequence[str],
+    onnx_file: Path,
+) -> ExportedGraph:
+    """Write a module's graph beside its weights, and check it against the module.
+
+    The graph reads each weight from `weights_file` by offset and length and casts it to float32, so
+    one copy on disk serves torch and ONNX Runtime. `onnx_file` appears only after the check.
+
+    Args:
+        module: float32, holding exactly the values of `weights_file`; takes the inputs by
+            position, returns one tensor, or several in a tuple or a dict.
+        weights_file: a safetensors file of float16 or float32 tensors, names do not matter.
+        examples: input name -> (2, ...), in the order of the module's arguments. Axis 0 is the
+            batch and may have any size from 1 in the graph; the others are fixed.
+        output_names: names of the outputs in order.
+        onnx_file: the graph to write, in the folder of `weights_file` (ONNX Runtime refuses data
+            from elsewhere).
+
+    Raises:
+        ExportFailed: a weight is not in the file, or the graph differs from the module.
+    """
+    if onnx_file.parent != weights_file.parent:
+        raise ExportFailed(str(onnx_file), "is not beside its weights", "write it there")
+    start = time.perf_counter()
+    module = module.eval()
+    model = _trace(module, examples, output_names)
+    weights = _read_from_file(model, WeightsFile(weights_file))
+    _optimise(model, weights)
+    proto = _bare_proto(model)
+    _refuse_embedded_weights(proto, weights_file)
+    export_s = time.perf_counter() - start
+    return ExportedGraph(
+        onnx_file=onnx_file,
+        graph_bytes=proto.ByteSize(),
+        weight_bytes=sum({tensor.offset: tensor.length for tensor in weights.values()}.values()),
+        macs=count_macs(module, examples),
+        parity=_save_if_equal(proto, module, examples, onnx_file),
+        export_s=export_s,
+    )
+
+
+def _trace(
+    module: torch.nn.Module, examples: Mapping[str, torch.Tensor], output_names: Sequence[str]
+) -> ir.Model:
+    batch = torch.export.Dim("batch", min=1, max=_TRACED_BATCH)
+    with warnings.catch_warnings():
+        for message in _KNOWN_WARNINGS:
+            warnings.filterwarnings("ignore", message)
+        program = torch.onnx.export(
+            module,
+            tuple(examples.values()),
+            input_names=list(examples),
+            output_names=list(output_names),
+            dynamic_shapes=tuple({0: batch} for _ in examples),
+            opset_version=OPSET,
+            dynamo=True,
+            optimize=False,
+            verbose=False,
+        )
+    if program is None:
+        raise ExportFailed(type(module).__name__, "was not exported", "install torch 2.13")
+    return program.model
+
+
+def _read_from_file(model: ir.Model, weights_file: WeightsFile) -> dict[str, StoredTensor]:
+    """Replace every weight that the file holds by a reference to it.
+
+    Returns:
+        Name of each graph value that is such a weight -> its place in the file.
+    """
+    replaced: dict[str, StoredTensor] = {}
+    for name, value in list(model.graph.initializers.items()):
+        if value.dtype != ir.DataType.FLOAT or value.const_value is None:
+            continue
+        values = value.const_value.numpy()
+        stored = weights_file.find(values)
+        if stored is None:
+            continue
+        source = _external(name, ir.Shape(values.shape), stored, weights_file.path)
+        model.graph.initializers[name] = source
+        weight = _as_float32(model.graph, source)
+        value.replace_all_uses_with(weight)
+        replaced |= {name: stored, str(weight.name): stored}
+    return replaced
+
+
+def _external(name: str, shape: ir.Shape, stored: StoredTensor, path: Path) -> ir.Value:
+    dtype = ir.DataType.from_numpy(stored.dtype)
+    data = ir.ExternalTensor(
+        path.name, stored.offset, stored.length, dtype,
+        shape=shape, name=name, base_dir=path.parent,
+    )  # fmt: skip
+    return ir.Value(name=name, shape=shape, type=ir.TensorType(dtype), const_value=data)
+
+
+def _as_float32(graph: ir.Graph, source: ir.Value) -> ir.Value:
+    if source.dtype == ir.DataType.FLOAT:
+        return source
+    cast = ir.node("Cast", [source], {"to": ir.DataType.FLOAT})
+    weight = cast.outputs[0]
+    weight.name, weight.shape = f"{source.name}:float", source.shape
+    weight.type = ir.TensorType(ir.DataType.FLOAT)
+    graph.insert_before(graph[0], cast)
+    return weight
+
+
+def _optimise(model: ir.Model, weights: Mapping[str, StoredTensor]) -> None:
+    """Fold constants, but nothing that reads a weight: a folded weight would be a second copy.
+
+    ONNX Runtime folds the casts and transpositions when it loads the graph.
+    """
+
+    def folds(node: ir.Node) -> bool | None:
+        reads_weight = any(i is not None and i.name in weights for i in node.inputs)
+        return False if reads_weight else None
+
+    optimize_ir(model, should_fold=folds)
+
+
+def _bare_proto(model: ir.Model) -> onnx.ModelProto:
+    """The model without names of Python code, traces and shapes that ONNX Runtime infers."""
+    proto: onnx.ModelProto = ir.to_proto(model)
+    graph = proto.graph
+    graph.ClearField("value_info")
+    parts = (proto, graph, *graph.node, *graph.input, *graph.output, *graph.initializer)
+    for part in parts:
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    return proto
+
+
+def _refuse_embedded_weights(proto: onnx.ModelProto, weights_file: Path) -> None:
+    for tensor in proto.graph.initializer:
+        embedded = 0 if tensor.external_data else onnx.numpy_helper.to_array(tensor).nbytes
+        if tensor.data_type in _FLOATS and embedded > _MAX_EMBEDDED_BYTES:
+            raise ExportFailed(
+                tensor.name,
+                f"{embedded} bytes of weights that {weights_file.name} does not hold",
+                "round the module to the file's type, and merge no layers before the export",
+            )
+
+
+def _save_if_equal(
+    proto: onnx.ModelProto,
+    module: torch.nn.Module,
+    examples: Mapping[str, torch.Tensor],
+    onnx_file: Path,
+) -> Parity:
+    partial = onnx_file.with_suffix(".onnx.partial")
+    partial.write_bytes(proto.SerializeToString(deterministic=True))
+    try:
+        parity = compare(module, partial, examples)
+        if not parity.max_relative <= MAX_RELATIVE_ERROR:
+            raise ExportFailed(
+                str(onnx_file),
+                f"differs from PyTorch by {parity.max_relative:.1e}, over {MAX_RELATIVE_ERROR}",
+                "look for an operator that the exporter translates wrongly",
+            )
+        partial.replace(onnx_file)
+    finally:
+        partial.unlink(missing_ok=True)
+    return parity

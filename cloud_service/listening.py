@@ -1,0 +1,63 @@
+"""Where the orchestrator listens, and whether it may do so without TLS."""
+
+import ipaddress
+from pathlib import Path
+
+import grpc
+
+from cloud_service.settings import Settings
+from cloud_service.startup_error import CannotStart
+
+
+def open_port(server: grpc.aio.Server, settings: Settings) -> str:
+    """Binds the server to the address of the settings.
+
+    Returns:
+        host:port, with the port that was taken.
+
+    Raises:
+        CannotStart: the address is taken or no address, a certificate cannot be read, or the
+            address is reachable from outside and neither TLS nor --insecure was chosen.
+    """
+    credentials = _credentials(settings)
+    if credentials is None and not settings.insecure and not _is_loopback(settings.listen):
+        raise CannotStart(
+            f"{settings.listen} can be reached from outside and prompts would travel in plain text",
+            "give --tls-cert and --tls-key, or --insecure behind a proxy that ends TLS",
+        )
+    try:
+        if credentials is None:
+            port = server.add_insecure_port(settings.listen)
+        else:
+            port = server.add_secure_port(settings.listen, credentials)
+    except RuntimeError as error:
+        raise CannotStart(
+            f"cannot listen on {settings.listen}", "choose another --listen, or end what uses it"
+        ) from error
+    return f"{settings.listen.rpartition(':')[0]}:{port}"
+
+
+def _is_loopback(listen: str) -> bool:
+    host = listen.rpartition(":")[0].strip("[]")
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _credentials(settings: Settings) -> grpc.ServerCredentials | None:
+    if settings.tls_cert is None and settings.tls_key is None:
+        return None
+    if settings.tls_cert is None or settings.tls_key is None:
+        raise CannotStart("TLS needs a certificate and a key", "give --tls-cert and --tls-key")
+    pair = (_read(settings.tls_key), _read(settings.tls_cert))
+    return grpc.ssl_server_credentials([pair])
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CannotStart(f"{path} cannot be read", "check --tls-cert and --tls-key") from error

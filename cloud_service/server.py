@@ -1,0 +1,75 @@
+"""The gRPC server: the contract, health and reflection, with every size bounded."""
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from cloud_service.servicer import ObclipServicer
+from obclip.card import Limits, ServiceCard
+from obclip.v1 import service_pb2, service_pb2_grpc
+
+SERVICE_NAME = service_pb2.DESCRIPTOR.services_by_name["ObclipService"].full_name
+_OVERHEAD_BYTES = 1 << 14
+_FRAMING_BYTES = 8  # of one repeated string
+_CALLS_BESIDE_GENERATIONS = 64
+_IDENTITY_ONLY = 1
+
+
+class Health:
+    """The standard health service, which repeats whether the models are ready."""
+
+    def __init__(self) -> None:
+        self.servicer = health.aio.HealthServicer()
+
+    async def set_serving(self, is_serving: bool) -> None:
+        """States the health of the server as a whole and of the contract's service."""
+        statuses = health_pb2.HealthCheckResponse
+        status = statuses.SERVING if is_serving else statuses.NOT_SERVING
+        for service in ("", SERVICE_NAME):
+            await self.servicer.set(service, status)
+
+    async def stop(self) -> None:
+        """States that nothing serves any more, whatever is set later."""
+        await self.servicer.enter_graceful_shutdown()
+
+
+def build_server(card: ServiceCard, max_running: int) -> grpc.aio.Server:
+    """Makes the server; it neither listens nor serves anything yet."""
+    return grpc.aio.server(
+        options=_options(card),
+        maximum_concurrent_rpcs=max_running + card.limits.max_queue + _CALLS_BESIDE_GENERATIONS,
+    )
+
+
+def add_services(server: grpc.aio.Server, servicer: ObclipServicer, health_service: Health) -> None:
+    """Adds the contract's service, health and reflection."""
+    service_pb2_grpc.add_ObclipServiceServicer_to_server(  # type: ignore[no-untyped-call]
+        servicer, server
+    )  # generated without types
+    health_pb2_grpc.add_HealthServicer_to_server(health_service.servicer, server)
+    reflection.enable_server_reflection(
+        (SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME), server
+    )
+
+
+def _options(card: ServiceCard) -> list[tuple[str, int]]:
+    return [
+        ("grpc.max_receive_message_length", _max_request_bytes(card.limits)),
+        (
+            "grpc.max_send_message_length",
+            card.latents.batch_bytes(card.limits.max_candidates) + _OVERHEAD_BYTES,
+        ),
+        # A second server on the same port would take half of the calls.
+        ("grpc.so_reuseport", 0),
+        # Compressed sizes tell about contents, and small messages could unfold to large ones.
+        ("grpc.compression_enabled_algorithms_bitset", _IDENTITY_ONLY),
+        # A client that vanished is noticed within 40 s, and frees its place.
+        ("grpc.keepalive_time_ms", 30_000),
+        ("grpc.keepalive_timeout_ms", 10_000),
+        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ]
+
+
+def _max_request_bytes(limits: Limits) -> int:
+    prompts = limits.max_candidates + 1
+    return prompts * (limits.max_prompt_bytes + _FRAMING_BYTES) + _OVERHEAD_BYTES

@@ -1,0 +1,207 @@
+"""The whole service: Triton, orchestrator, health and metrics, started and ended together."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import grpc
+
+from cloud_service.admission import AdmissionQueue
+from cloud_service.listening import open_port
+from cloud_service.metrics import Metrics
+from cloud_service.model_repository import embedded_repository, embedding_width, write_repository
+from cloud_service.server import Health, add_services, build_server
+from cloud_service.servicer import ObclipServicer, ServicerParts
+from cloud_service.settings import Settings, embedded_bundle
+from cloud_service.startup_error import CannotStart
+from cloud_service.tokenizer import PromptTokenizer
+from cloud_service.triton_client import TritonClient
+from cloud_service.triton_process import TritonProcess, running_triton
+from obclip.card import FOLDERS, ModelCard, ServiceCard
+from obclip.errors import BackendUnavailable
+from obclip.plan import Profile
+
+_PROBE_TIMEOUT_S = 2.0
+_POLL_S = 0.2
+# What the service runs itself; the device's parts may be absent here.
+_OWN_PARTS = tuple(part for part in FOLDERS if part in {"cloud_unet", "text_encoder", "tokenizer"})
+
+
+@dataclass(frozen=True)
+class RunningService:
+    """A service that answers.
+
+    Attributes:
+        address: host:port of the orchestrator.
+        triton_url: host:port of Triton.
+        metrics_address: host:port of the metrics, or None.
+        card: what it tells every caller.
+        triton: the process it started, or None for a Triton that ran already.
+    """
+
+    address: str
+    triton_url: str
+    metrics_address: str | None
+    card: ServiceCard
+    triton: TritonProcess | None
+
+    @property
+    def pid(self) -> int:
+        """Process id of the orchestrator."""
+        return os.getpid()
+
+    async def wait_for_failure(self) -> None:
+        """Waits until the service cannot go on; for ever when Triton was not started here.
+
+        Raises:
+            BackendUnavailable: Triton, or one of its model processes, ended.
+        """
+        if self.triton is None:
+            await asyncio.Event().wait()
+            return
+        raise BackendUnavailable(await self.triton.wait_for_failure())
+
+
+@contextlib.asynccontextmanager
+async def running_service(settings: Settings) -> AsyncIterator[RunningService]:
+    """Runs everything until the block ends, then takes everything down.
+
+    Must run in the main thread; see `running_triton`.
+
+    Raises:
+        CannotStart: a setting or the installation is at fault.
+        InvalidBundle: the bundle is incomplete.
+        ModelMismatch: the bundle's files are not those of its card.
+    """
+    bundle = settings.bundle or embedded_bundle()
+    model_card = ModelCard.load(bundle)
+    model_card.verify(bundle, _OWN_PARTS)
+    card = _service_card(model_card, settings)
+    tokenizer = PromptTokenizer(bundle / "tokenizer" / "tokenizer.json", model_card.text)
+    server = build_server(card, settings.max_running)
+    address = open_port(server, settings)  # before Triton: a taken port is said at once
+    async with (
+        _triton(settings, bundle, model_card) as triton,
+        _ready_client(settings, bundle, model_card, triton) as client,
+    ):
+        queue = AdmissionQueue(max_running=settings.max_running, max_waiting=settings.max_queue)
+        parts = ServicerParts(card, tokenizer, client, queue, Metrics(queue))
+        async with _served(server, parts, client, settings) as metrics_address:
+            yield RunningService(address, client.url, metrics_address, card, triton)
+
+
+@contextlib.asynccontextmanager
+async def _triton(
+    settings: Settings, bundle: Path, card: ModelCard
+) -> AsyncIterator[TritonProcess | None]:
+    """A Triton of our own, or None when the settings name one that runs already."""
+    if settings.triton_url is not None:
+        yield None
+        return
+    repository = _repository(settings, bundle, card)
+    async with running_triton(repository, verbose=settings.verbose) as triton:
+        yield triton
+
+
+@contextlib.asynccontextmanager
+async def _ready_client(
+    settings: Settings, bundle: Path, card: ModelCard, triton: TritonProcess | None
+) -> AsyncIterator[TritonClient]:
+    """A client of a Triton whose models are warm and fit the bundle."""
+    async with TritonClient(
+        triton.url if triton else str(settings.triton_url),
+        card,
+        embedding_width=embedding_width(bundle),
+        call_timeout_s=settings.model_call_timeout_s,
+    ) as client:
+        await _wait_until_ready(client, triton, settings)
+        await client.check_models()
+        yield client
+
+
+@contextlib.asynccontextmanager
+async def _served(
+    server: grpc.aio.Server, parts: ServicerParts, client: TritonClient, settings: Settings
+) -> AsyncIterator[str | None]:
+    """Serves the contract, health and metrics; gives the address of the metrics."""
+    health = Health()
+    add_services(server, ObclipServicer(parts), health)
+    with parts.metrics.served(settings.metrics_port) as metrics_address:
+        await server.start()
+        try:
+            async with _followed_readiness(health, client, settings.readiness_interval_s):
+                yield metrics_address
+        finally:
+            await health.stop()
+            await server.stop(settings.shutdown_grace_s)
+
+
+@contextlib.asynccontextmanager
+async def _followed_readiness(
+    health: Health, client: TritonClient, interval_s: float
+) -> AsyncIterator[None]:
+    """Keeps the health service true to Triton's readiness."""
+
+    async def follow() -> None:
+        while True:
+            await asyncio.sleep(interval_s)
+            await health.set_serving(await client.is_ready(_PROBE_TIMEOUT_S))
+
+    await health.set_serving(True)
+    follower = asyncio.create_task(follow())
+    try:
+        yield
+    finally:
+        follower.cancel()
+        await asyncio.gather(follower, return_exceptions=True)
+
+
+async def _wait_until_ready(
+    client: TritonClient, triton: TritonProcess | None, settings: Settings
+) -> None:
+    timeout_s = settings.triton_start_timeout_s
+    if triton is not None:
+        await triton.wait_until(client.is_ready, timeout_s)
+        return
+    try:
+        async with asyncio.timeout(timeout_s):
+            while not await client.is_ready(_PROBE_TIMEOUT_S):
+                await asyncio.sleep(_POLL_S)
+    except TimeoutError as error:
+        raise CannotStart(
+            f"no Triton is ready at {settings.triton_url}", "check --triton-url, and Triton's log"
+        ) from error
+
+
+def _service_card(card: ModelCard, settings: Settings) -> ServiceCard:
+    limits = settings.limits(card)
+    try:
+        return ServiceCard(
+            service_version=version("obclip"),
+            models=card.models,
+            latents=card.latents,
+            scheduler=card.schedule,
+            limits=limits,
+            profiles=tuple(Profile),
+            step_kinds=card.step_kinds,
+        )
+    except ValueError as error:
+        raise CannotStart(str(error), "lower OBCLIP_MAX_CANDIDATES or OBCLIP_MAX_STEPS") from error
+
+
+def _repository(settings: Settings, bundle: Path, card: ModelCard) -> Callable[[Path], Path]:
+    given = settings.model_repository or (
+        embedded_repository() if settings.bundle is None else None
+    )
+
+    def choose(empty_folder: Path) -> Path:
+        if given is not None:
+            return given.resolve()
+        write_repository(empty_folder, bundle, card)
+        return empty_folder
+
+    return choose

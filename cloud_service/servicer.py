@@ -1,0 +1,151 @@
+"""The two calls of the wire contract."""
+
+import asyncio
+import contextlib
+import logging
+import time
+import traceback
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+
+from cloud_service.admission import AdmissionQueue
+from cloud_service.denoising import Cost, DenoisingRun
+from cloud_service.inference import InferenceBackend
+from cloud_service.job import GenerationJob, check_request
+from cloud_service.metrics import Metrics
+from cloud_service.tokenizer import PromptTokenizer
+from obclip.card import LatentFormat, ServiceCard
+from obclip.errors import DeadlineExceeded, to_status
+from obclip.solver import SolverState
+from obclip.tensors import encode
+from obclip.v1 import generation_pb2, service_card_pb2, service_pb2_grpc
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ServicerParts:
+    """What the servicer works with.
+
+    Attributes:
+        card: what every caller is told.
+        tokenizer: of the card's text encoder.
+        backend: runs the models.
+        queue: who runs and who waits.
+        metrics: what is counted.
+    """
+
+    card: ServiceCard
+    tokenizer: PromptTokenizer
+    backend: InferenceBackend
+    queue: AdmissionQueue
+    metrics: Metrics
+
+
+class ObclipServicer(service_pb2_grpc.ObclipServiceServicer):
+    """Serves the card and generations.
+
+    Messages are written with `context.write`, not yielded: so a client that goes away cancels this
+    code where it is, and its place and tensors are freed at once.
+    """
+
+    def __init__(self, parts: ServicerParts) -> None:
+        self._parts = parts
+        self._card = parts.card.to_proto()
+
+    async def GetServiceCard(  # noqa: N802 -- gRPC's names
+        self, request: service_card_pb2.GetServiceCardRequest, context: Context
+    ) -> service_card_pb2.GetServiceCardResponse:
+        """Answers with the card, the same for every caller."""
+        del request, context
+        return service_card_pb2.GetServiceCardResponse(card=self._card)
+
+    async def Generate(  # noqa: N802 -- gRPC's names
+        self, request: generation_pb2.GenerateRequest, context: Context
+    ) -> None:
+        """Streams queue positions, step progress, one batch and statistics."""
+        async with _answered(context, self._parts.metrics):
+            job = check_request(request, self._parts.card, self._parts.tokenizer)
+            async with _deadline(self._parts.card.limits.request_timeout_s):
+                with self._parts.queue.place() as place:
+                    async for ahead in place.positions():
+                        await context.write(_queue_position(ahead))
+                    await self._run(job, context)
+
+    async def _run(self, job: GenerationJob, context: Context) -> None:
+        run = DenoisingRun(job, self._parts.card, self._parts.backend)
+
+        async def report(steps_done: int) -> None:
+            await context.write(_step_progress(steps_done, len(job.plan.steps)))
+
+        state = await run.run(report)
+        await context.write(_batch(state, self._parts.card.latents))
+        await context.write(_statistics(run.cost))
+        self._parts.metrics.count_run(job.candidates, run.cost)
+
+
+@contextlib.asynccontextmanager
+async def _answered(context: Context, metrics: Metrics) -> AsyncIterator[None]:
+    """Counts a call's end, and turns any error into the status that the table names."""
+    start = time.perf_counter()
+    status = grpc.StatusCode.CANCELLED  # what remains when the client goes away
+    try:
+        yield
+        status = grpc.StatusCode.OK
+    except Exception as error:
+        status, words = to_status(error)
+        if status is grpc.StatusCode.INTERNAL:
+            _log_unknown(error)
+        await context.abort(status, words)
+    finally:
+        metrics.count_end(status, time.perf_counter() - start)
+
+
+@contextlib.asynccontextmanager
+async def _deadline(seconds: float) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise DeadlineExceeded from error
+
+
+def _log_unknown(error: Exception) -> None:
+    # Where it happened and its type: the message of an unknown error may quote a prompt.
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    _log.error("request failed: %s\n%s", type(error).__name__, frames)
+
+
+def _queue_position(ahead: int) -> generation_pb2.GenerateResponse:
+    return generation_pb2.GenerateResponse(
+        queue_position=generation_pb2.QueuePosition(requests_ahead=ahead)
+    )
+
+
+def _step_progress(done: int, total: int) -> generation_pb2.GenerateResponse:
+    return generation_pb2.GenerateResponse(
+        step_progress=generation_pb2.StepProgress(steps_done=done, steps_total=total)
+    )
+
+
+def _batch(state: SolverState, latent_format: LatentFormat) -> generation_pb2.GenerateResponse:
+    batch = generation_pb2.LatentBatch(latents=encode(state.latents, latent_format.tensor_type))
+    if state.previous_x0 is not None:
+        batch.previous_x0.CopyFrom(encode(state.previous_x0, latent_format.tensor_type))
+    return generation_pb2.GenerateResponse(batch=batch)
+
+
+def _statistics(cost: Cost) -> generation_pb2.GenerateResponse:
+    return generation_pb2.GenerateResponse(
+        statistics=generation_pb2.Statistics(
+            server_s=cost.server_s,
+            model_s=cost.model_s,
+            evals=cost.evals,
+            batch_sizes=cost.batch_sizes,
+        )
+    )

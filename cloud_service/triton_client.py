@@ -1,0 +1,207 @@
+"""The models, reached over gRPC in the KServe v2 protocol: a Triton Inference Server."""
+
+import asyncio
+import math
+from collections.abc import Coroutine, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from tritonclient.grpc import InferInput, InferRequestedOutput
+from tritonclient.grpc.aio import InferenceServerClient
+from tritonclient.utils import InferenceServerException, np_to_triton_dtype
+
+from cloud_service.startup_error import CannotStart
+from obclip.card import ModelCard
+from obclip.errors import (
+    BackendUnavailable,
+    DeadlineExceeded,
+    ObclipError,
+    ServiceFailed,
+    WireError,
+)
+
+TEXT_ENCODER = "text_encoder"
+# A batch that no config of ours exceeds: bounds the messages before the configs are read.
+_MAX_SAMPLES = 256
+_OVERHEAD_BYTES = 1 << 16
+_CLOSE_TIMEOUT_S = 5.0
+_MAX_ITEM_BYTES = 8
+# INTERNAL is Triton's word for a model process that has died.
+_NOT_AVAILABLE = {"UNAVAILABLE", "CANCELLED", "RESOURCE_EXHAUSTED", "INTERNAL", "UNKNOWN"}
+_REPOSITORY_REMEDY = "let Triton serve the model repository that was made for this bundle"
+
+Tensors = Mapping[str, NDArray[Any]]
+
+
+class TritonClient:
+    """An `InferenceBackend` over one Triton.
+
+    Args:
+        url: host:port of Triton's gRPC service.
+        card: of the bundle; the shapes bound every message.
+        embedding_width: D, width of the text embedding.
+        call_timeout_s: seconds until a call is given up.
+
+    Attributes:
+        url: host:port of Triton's gRPC service.
+    """
+
+    def __init__(
+        self, url: str, card: ModelCard, *, embedding_width: int, call_timeout_s: float
+    ) -> None:
+        self.url = url
+        self._card = card
+        self._embedding_shape = (card.text.max_tokens, embedding_width)
+        self._call_timeout_s = call_timeout_s
+        self._max_batch_size = 1
+        self._client = InferenceServerClient(url, channel_args=self._channel_args())
+        self._calls: set[asyncio.Task[Any]] = set()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._calls:
+            await asyncio.wait(self._calls, timeout=_CLOSE_TIMEOUT_S)
+        await self._client.close()
+
+    @property
+    def max_batch_size(self) -> int:
+        """Samples that one call may hold; 1 until `check_models` has read it."""
+        return self._max_batch_size
+
+    async def is_ready(self, timeout_s: float) -> bool:
+        """Whether Triton answers within the time and says that all its models are ready."""
+        try:
+            return bool(await self._client.is_server_ready(client_timeout=timeout_s))
+        except InferenceServerException:
+            return False
+
+    async def check_models(self) -> None:
+        """Compares Triton's models with the card, and reads their batch size.
+
+        Raises:
+            CannotStart: a model is absent, or its tensors have other names or shapes.
+        """
+        expected = {kind.name: self._step_kind_tensors() for kind in self._card.step_kinds}
+        expected[TEXT_ENCODER] = self._text_encoder_tensors()
+        sizes = [await self._check_model(name, tensors) for name, tensors in expected.items()]
+        self._max_batch_size = min(*sizes, _MAX_SAMPLES)
+
+    async def encode_text(self, input_ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """See `InferenceBackend.encode_text`."""
+        shape = (len(input_ids), *self._embedding_shape)
+        return await self._infer(TEXT_ENCODER, {"input_ids": input_ids}, "last_hidden_state", shape)
+
+    async def denoise(
+        self,
+        kind: str,
+        latents: NDArray[np.float32],
+        timesteps: NDArray[np.float32],
+        embeddings: NDArray[np.float32],
+    ) -> NDArray[np.float32]:
+        """See `InferenceBackend.denoise`."""
+        tensors = {
+            "latents": latents,
+            "timestep": timesteps[:, np.newaxis],  # Triton wants an axis beside the batch's
+            "encoder_hidden_states": embeddings,
+        }
+        return await self._infer(kind, tensors, "model_output", latents.shape)
+
+    async def _infer(
+        self, model: str, tensors: Tensors, output: str, shape: tuple[int, ...]
+    ) -> NDArray[np.float32]:
+        call = self._client.infer(
+            model,
+            [_infer_input(name, array) for name, array in tensors.items()],
+            outputs=[InferRequestedOutput(output)],
+            client_timeout=self._call_timeout_s,
+        )
+        try:
+            result = await self._finish(call)
+        except InferenceServerException as error:
+            raise _translate(error) from None  # its message may quote a request
+        array: NDArray[np.float32] | None = result.as_numpy(output)
+        if array is None or array.shape != shape or array.dtype != np.float32:
+            raise WireError(f"{model} gave {output} in another shape or type than the card says")
+        return array
+
+    async def _finish(self, call: Coroutine[Any, Any, Any]) -> Any:
+        """Awaits a call to its end even when cancelled meanwhile, and is cancelled only then.
+
+        A cancelled call can crash Triton 2.51 (server issues 7368 and 8034). So a caller that gives
+        up waits for its step, which also keeps the calls in Triton as few as the running requests.
+        """
+        task = asyncio.create_task(call)
+        self._calls.add(task)
+        task.add_done_callback(self._calls.discard)
+        was_cancelled = False
+        while not task.done():
+            try:
+                await asyncio.wait({task})
+            except asyncio.CancelledError:
+                was_cancelled = True
+        if was_cancelled:
+            if not task.cancelled():
+                task.exception()  # marks it as seen: nobody waits for it any more
+            raise asyncio.CancelledError
+        return task.result()
+
+    async def _check_model(self, name: str, expected: Mapping[str, list[int]]) -> int:
+        try:
+            answer = await self._client.get_model_config(name, client_timeout=self._call_timeout_s)
+        except InferenceServerException as error:
+            raise CannotStart(f"Triton has no model {name}", _REPOSITORY_REMEDY) from error
+        config = answer.config
+        found = {tensor.name: list(tensor.dims) for tensor in [*config.input, *config.output]}
+        if found != expected:
+            raise CannotStart(
+                f"Triton's model {name} takes {found}, the bundle {expected}", _REPOSITORY_REMEDY
+            )
+        return max(1, int(config.max_batch_size))
+
+    def _text_encoder_tensors(self) -> dict[str, list[int]]:
+        return {
+            "input_ids": [self._card.text.max_tokens],
+            "last_hidden_state": list(self._embedding_shape),
+        }
+
+    def _step_kind_tensors(self) -> dict[str, list[int]]:
+        latents = list(self._card.latents.shape)
+        return {
+            "latents": latents,
+            "timestep": [1],
+            "encoder_hidden_states": list(self._embedding_shape),
+            "model_output": latents,
+        }
+
+    def _channel_args(self) -> list[tuple[str, int]]:
+        shapes = [*self._text_encoder_tensors().values(), *self._step_kind_tensors().values()]
+        sample_bytes = sum(math.prod(shape) for shape in shapes) * _MAX_ITEM_BYTES
+        max_message_bytes = min(_MAX_SAMPLES * sample_bytes + _OVERHEAD_BYTES, 2**31 - 1)
+        return [
+            ("grpc.max_send_message_length", max_message_bytes),
+            ("grpc.max_receive_message_length", max_message_bytes),
+            ("grpc.enable_http_proxy", 0),  # Triton is on this host or beside it
+        ]
+
+
+def _infer_input(name: str, array: NDArray[Any]) -> InferInput:
+    tensor = InferInput(name, list(array.shape), np_to_triton_dtype(array.dtype))
+    return tensor.set_data_from_numpy(np.ascontiguousarray(array))
+
+
+def _translate(error: InferenceServerException) -> ObclipError:
+    code = str(error.status()).removeprefix("StatusCode.")
+    if code == "DEADLINE_EXCEEDED":
+        return DeadlineExceeded()
+    if code in _NOT_AVAILABLE:
+        return BackendUnavailable(f"Triton answered {code}")
+    return ServiceFailed(code)

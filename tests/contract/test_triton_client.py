@@ -1,0 +1,86 @@
+"""The orchestrator's client, over the mock and over the real tritonserver."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cloud_service.startup_error import CannotStart
+from cloud_service.triton_client import TritonClient
+from obclip.card import LatentFormat, ModelCard, StepKindCost
+from obclip.errors import BackendUnavailable, ServiceFailed
+from tests.fakes.tiny_bundle import SIZES, TinyBundle
+
+LATENTS = np.zeros((2, SIZES.channels, SIZES.height, SIZES.width), np.float32)
+TIMESTEPS = np.array([999, 0], np.float32)
+Connect = Callable[..., TritonClient]
+
+
+@pytest.fixture
+def connect(triton_url: str, bundle: TinyBundle) -> Connect:
+    def make(
+        card: ModelCard = bundle.card, *, url: str = triton_url, call_timeout_s: float = 30
+    ) -> TritonClient:
+        width = SIZES.embedding
+        return TritonClient(url, card, embedding_width=width, call_timeout_s=call_timeout_s)
+
+    return make
+
+
+@pytest.fixture
+async def client(connect: Connect) -> AsyncIterator[TritonClient]:
+    async with connect() as opened:
+        yield opened
+
+
+async def test_reads_the_batch_size_from_models_that_fit(client: TritonClient) -> None:
+    assert await client.is_ready(10)
+    await client.check_models()
+    assert client.max_batch_size == 64
+
+
+async def test_encodes_and_denoises(client: TritonClient) -> None:
+    embeddings = await client.encode_text(np.ones((2, SIZES.tokens), np.int64))
+    assert embeddings.shape == (2, SIZES.tokens, SIZES.embedding)
+    output = await client.denoise("unet_full", LATENTS, TIMESTEPS, embeddings)
+    assert output.shape == LATENTS.shape
+    assert output.dtype == np.float32
+    assert not np.allclose(output[0], output[1])  # the timesteps differ
+
+
+async def test_says_what_does_not_fit(connect: Connect, bundle: TinyBundle) -> None:
+    kinds = (*bundle.card.step_kinds, StepKindCost("unet_shallow", 0.2, 0))
+    async with connect(replace(bundle.card, step_kinds=kinds)) as client:
+        with pytest.raises(CannotStart, match="Triton has no model unet_shallow"):
+            await client.check_models()
+    other = replace(bundle.card, latents=LatentFormat(8, 8, 8, "float32"))
+    async with connect(other) as client:
+        with pytest.raises(CannotStart, match=r"unet_full takes .* the bundle"):
+            await client.check_models()
+
+
+async def test_a_refusal_by_the_model_is_a_failure_of_ours(client: TritonClient) -> None:
+    ids = np.full((1, SIZES.tokens), 10**6, np.int64)
+    with pytest.raises(ServiceFailed):
+        await client.encode_text(ids)
+
+
+async def test_no_server_is_unavailable(connect: Connect) -> None:
+    async with connect(url="127.0.0.1:1") as client:
+        assert not await client.is_ready(5)
+        with pytest.raises(BackendUnavailable):
+            await client.encode_text(np.ones((1, SIZES.tokens), np.int64))
+
+
+async def test_a_caller_that_gives_up_waits_for_its_call(client: TritonClient) -> None:
+    """To cancel the call itself can crash Triton."""
+    ids = np.ones((2, SIZES.tokens), np.int64)
+    for _ in range(50):
+        waiting = asyncio.ensure_future(client.encode_text(ids))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+    assert (await client.encode_text(ids)).shape == (2, SIZES.tokens, SIZES.embedding)

@@ -1,0 +1,146 @@
+"""ONNX graphs of a few kilobytes with the names and shapes of a real bundle's."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+
+@dataclass(frozen=True)
+class TinySizes:
+    """Shapes of the tiny family."""
+
+    channels: int = 4
+    height: int = 8
+    width: int = 8
+    tokens: int = 12
+    embedding: int = 16
+    vocabulary: int = 64
+    scaling_factor: float = 0.5
+
+
+@dataclass
+class _Graph:
+    seed: int
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
+    initializers: list[onnx.TensorProto] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._random = np.random.default_rng(self.seed)
+
+    def weight(self, name: str, shape: Sequence[int], scale: float) -> str:
+        return self.constant(name, self._random.normal(0, scale, shape).astype(np.float32))
+
+    def constant(self, name: str, value: NDArray[Any]) -> str:
+        self.initializers.append(numpy_helper.from_array(value, name))
+        return name
+
+    def node(self, kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
+        self.nodes.append(helper.make_node(kind, inputs, [output], **attributes))
+        return output
+
+    def save(
+        self,
+        path: Path,
+        inputs: Mapping[str, tuple[int, list[Any]]],
+        outputs: Mapping[str, list[Any]],
+    ) -> None:
+        graph = helper.make_graph(
+            self.nodes,
+            path.stem,
+            [helper.make_tensor_value_info(name, *value) for name, value in inputs.items()],
+            [
+                helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+                for name, shape in outputs.items()
+            ],
+            self.initializers,
+        )
+        opset = helper.make_opsetid("", 18)
+        model = helper.make_model(graph, opset_imports=[opset], ir_version=9)
+        onnx.checker.check_model(model)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        onnx.save(model, path)
+
+
+def write_text_encoder(path: Path, sizes: TinySizes, seed: int) -> None:
+    """Embeds tokens and positions; refuses token ids outside the vocabulary, as real ones do."""
+    graph = _Graph(seed)
+    tokens = graph.weight("tokens", (sizes.vocabulary, sizes.embedding), 1.0)
+    positions = graph.weight("positions", (sizes.tokens, sizes.embedding), 0.3)
+    gathered = graph.node("Gather", [tokens, "input_ids"], "gathered")
+    summed = graph.node("Add", [gathered, positions], "summed")
+    graph.node("Tanh", [summed], "last_hidden_state")
+    graph.save(
+        path,
+        {"input_ids": (TensorProto.INT64, ["batch", sizes.tokens])},
+        {"last_hidden_state": ["batch", sizes.tokens, sizes.embedding]},
+    )
+    config = {"hidden_size": sizes.embedding, "max_position_embeddings": sizes.tokens}
+    (path.parent / "config.json").write_text(json.dumps(config), encoding="utf-8")
+
+
+def write_unet(path: Path, sizes: TinySizes, seed: int) -> None:
+    """A convolution of the latents, moved by the timestep and by the mean of the text embedding."""
+    graph = _Graph(seed)
+    latent = ["batch", sizes.channels, sizes.height, sizes.width]
+    kernel = graph.weight("kernel", (sizes.channels, sizes.channels, 3, 3), 0.15)
+    convolved = graph.node("Conv", ["latents", kernel], "convolved", pads=[1, 1, 1, 1])
+    text = graph.node(
+        "ReduceMean", ["encoder_hidden_states", _axes(graph, "text_axis", [1])], "text", keepdims=0
+    )
+    text_bias = graph.node(
+        "MatMul",
+        [text, graph.weight("text_weight", (sizes.embedding, sizes.channels), 0.5)],
+        "text_bias",
+    )
+    column = graph.node("Unsqueeze", ["timestep", _axes(graph, "time_axis", [1])], "column")
+    time = graph.node("Div", [column, graph.constant("thousand", np.float32(1000.0))], "time")
+    time_bias = graph.node(
+        "MatMul", [time, graph.weight("time_weight", (1, sizes.channels), 0.3)], "time_bias"
+    )
+    bias = graph.node("Add", [text_bias, time_bias], "bias")
+    planes = graph.node("Unsqueeze", [bias, _axes(graph, "plane_axes", [2, 3])], "planes")
+    graph.node("Add", [convolved, planes], "model_output")
+    graph.save(
+        path,
+        {
+            "latents": (TensorProto.FLOAT, latent),
+            "timestep": (TensorProto.FLOAT, ["batch"]),
+            "encoder_hidden_states": (
+                TensorProto.FLOAT,
+                ["batch", sizes.tokens, sizes.embedding],
+            ),
+        },
+        {"model_output": latent},
+    )
+
+
+def write_vae_decoder(path: Path, sizes: TinySizes, seed: int) -> None:
+    """Latents to an image eight times as large, in [0, 1]."""
+    graph = _Graph(seed)
+    factor = graph.constant("scaling_factor", np.float32(sizes.scaling_factor))
+    scaled = graph.node("Div", ["latents", factor], "scaled")
+    kernel = graph.weight("kernel", (3, sizes.channels, 1, 1), 0.3)
+    colours = graph.node("Conv", [scaled, kernel], "colours")
+    scales = graph.constant("scales", np.array([1, 1, 8, 8], np.float32))
+    large = graph.node("Resize", [colours, "", scales], "large", mode="nearest")
+    halved = graph.node("Div", [large, graph.constant("two", np.float32(2.0))], "halved")
+    half = graph.constant("half", np.float32(0.5))
+    shifted = graph.node("Add", [halved, half], "shifted")
+    low, high = graph.constant("low", np.float32(0)), graph.constant("high", np.float32(1))
+    graph.node("Clip", [shifted, low, high], "image")
+    graph.save(
+        path,
+        {"latents": (TensorProto.FLOAT, ["batch", sizes.channels, sizes.height, sizes.width])},
+        {"image": ["batch", 3, 8 * sizes.height, 8 * sizes.width]},
+    )
+
+
+def _axes(graph: _Graph, name: str, axes: list[int]) -> str:
+    return graph.constant(name, np.array(axes, np.int64))

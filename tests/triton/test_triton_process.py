@@ -1,0 +1,101 @@
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+from cloud_service.startup_error import CannotStart
+from cloud_service.triton_client import TritonClient
+from cloud_service.triton_process import TritonInstallation, libpython_folders, running_triton
+from tests.fakes.tiny_bundle import TinyBundle
+from tests.triton.conftest import Traces, process_group
+
+pytestmark = pytest.mark.triton
+
+
+def _client(url: str, bundle: TinyBundle) -> TritonClient:
+    return TritonClient(url, bundle.card, embedding_width=16, call_timeout_s=30)
+
+
+def test_this_machine_has_all_parts() -> None:
+    installation = TritonInstallation.find()
+    assert os.access(installation.binary, os.X_OK)
+    assert os.access(installation.stub, os.X_OK)
+    assert (installation.python_backend / "libtriton_python.so").is_file()
+
+
+def test_a_missing_libpython_names_the_package() -> None:
+    with pytest.raises(CannotStart) as caught:
+        libpython_folders("3.99")
+    assert str(caught.value) == (
+        "libpython3.99.so.1.0, which Triton's python backend needs, is missing; "
+        "on Debian and Ubuntu: apt-get install libpython3.99"
+    )
+
+
+async def test_starts_and_leaves_no_trace(
+    model_repository: Path, bundle: TinyBundle, traces: Traces
+) -> None:
+    async with (
+        running_triton(lambda _: model_repository, verbose=False) as triton,
+        _client(triton.url, bundle) as client,
+    ):
+        await triton.wait_until(client.is_ready, 60)
+        assert len(traces.left()) == 1 + 2  # its folder, and a region for each model
+        with process_group(triton.pid) as group:
+            assert len(group.pidfds) == 1 + 2
+            await triton.stop()
+            assert group.wait_until_gone()
+        assert not await client.is_ready(5)
+    assert traces.left() == []
+
+
+async def test_a_killed_server_takes_its_models_along(
+    model_repository: Path, bundle: TinyBundle, traces: Traces
+) -> None:
+    async with (
+        running_triton(lambda _: model_repository, verbose=False) as triton,
+        _client(triton.url, bundle) as client,
+    ):
+        await triton.wait_until(client.is_ready, 60)
+        with process_group(triton.pid) as group:
+            os.kill(triton.pid, signal.SIGKILL)
+            assert await triton.wait() == -signal.SIGKILL
+            await triton.stop()
+            assert group.wait_until_gone()
+    assert traces.left() == []
+
+
+@pytest.mark.parametrize("damage", ["no graph", "broken config", "no models"])
+async def test_says_why_it_cannot_load(
+    tmp_path: Path, model_repository: Path, bundle: TinyBundle, traces: Traces, damage: str
+) -> None:
+    repository = tmp_path / "repository"
+    # Elsewhere the relative path of the graph leads nowhere.
+    shutil.copytree(model_repository, repository)
+    if damage == "broken config":
+        (repository / "unet_full" / "config.pbtxt").write_text("nonsense")
+    if damage == "no models":
+        shutil.rmtree(repository)
+    async with (
+        running_triton(lambda _: repository, verbose=False) as triton,
+        _client(triton.url, bundle) as client,
+    ):
+        with pytest.raises(CannotStart, match="tritonserver ended with code 1: ") as caught:
+            await triton.wait_until(client.is_ready, 60)
+    assert "\n" not in str(caught.value)
+    assert "--verbose" in str(caught.value)
+    assert traces.left() == []
+
+
+async def test_does_not_wait_for_ever(
+    model_repository: Path, bundle: TinyBundle, traces: Traces
+) -> None:
+    async with (
+        running_triton(lambda _: model_repository, verbose=False) as triton,
+        _client(triton.url, bundle) as client,
+    ):
+        with pytest.raises(CannotStart, match=r"was not ready after 0\.01 s"):
+            await triton.wait_until(client.is_ready, 0.01)
+    assert traces.left() == []

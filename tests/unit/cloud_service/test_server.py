@@ -1,0 +1,92 @@
+import asyncio
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from cloud_service.service import RunningService
+from cloud_service.startup_error import CannotStart
+from obclip.v1 import service_card_pb2, service_pb2_grpc
+from tests.conftest import StartService
+from tests.fakes.mock_triton import MockTriton
+from tests.generation_calls import generate
+
+Health = health_pb2.HealthCheckResponse
+SERVICE = "obclip.v1.ObclipService"
+
+
+@pytest.mark.parametrize("name", ["", SERVICE])
+async def test_is_serving(channel: grpc.aio.Channel, name: str) -> None:
+    stub = health_pb2_grpc.HealthStub(channel)
+    answer = await stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=10)
+    assert answer.status == Health.SERVING
+
+
+async def test_health_follows_triton(start_service: StartService, mock_triton: MockTriton) -> None:
+    async with (
+        start_service(readiness_interval_s=0.01) as service,
+        grpc.aio.insecure_channel(service.address) as channel,
+    ):
+        request = health_pb2.HealthCheckRequest(service=SERVICE)
+        watch = aiter(health_pb2_grpc.HealthStub(channel).Watch(request, timeout=20))
+        assert (await anext(watch)).status == Health.SERVING
+        mock_triton.is_ready = False
+        assert (await anext(watch)).status == Health.NOT_SERVING
+        mock_triton.is_ready = True
+        assert (await anext(watch)).status == Health.SERVING
+
+
+async def test_lists_its_services(channel: grpc.aio.Channel) -> None:
+    stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+    requests = [reflection_pb2.ServerReflectionRequest(list_services="")]
+    answers = [answer async for answer in stub.ServerReflectionInfo(iter(requests), timeout=10)]
+    names = {service.name for service in answers[0].list_services_response.service}
+    assert {SERVICE, "grpc.health.v1.Health"} <= names
+
+
+async def test_takes_the_largest_request_and_gives_the_largest_batch(
+    channel: grpc.aio.Channel, service: RunningService
+) -> None:
+    limits = service.card.limits
+    candidates = [f"{index:02d}" + "x" * (limits.max_prompt_bytes - 2) for index in range(32)]
+    answer = await generate(
+        channel,
+        service.card,
+        candidates=candidates,
+        negative_prompt="y" * limits.max_prompt_bytes,
+        switch_point=1,
+    )
+    assert answer.latents is not None
+    assert len(answer.latents) == limits.max_candidates
+
+
+async def test_refuses_compressed_messages(service: RunningService) -> None:
+    gzip = grpc.Compression.Gzip
+    async with grpc.aio.insecure_channel(service.address, compression=gzip) as channel:
+        stub = service_pb2_grpc.ObclipServiceStub(channel)
+        request = service_card_pb2.GetServiceCardRequest()
+        # An unknown field is kept on the wire: enough bytes to be worth compressing.
+        request.MergeFromString(b"\xfa\x01\xe8\x07" + b"x" * 1000)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.GetServiceCard(request, timeout=10)
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_two_services_cannot_share_a_port(
+    start_service: StartService, service: RunningService
+) -> None:
+    with pytest.raises(CannotStart, match=f"cannot listen on {service.address}; choose another"):
+        async with start_service(listen=service.address):
+            pass
+
+
+async def test_a_stopping_server_says_so_and_ends_its_calls(start_service: StartService) -> None:
+    async with start_service() as service:
+        channel = grpc.aio.insecure_channel(service.address)
+        request = health_pb2.HealthCheckRequest(service=SERVICE)
+        watch = aiter(health_pb2_grpc.HealthStub(channel).Watch(request, timeout=20))
+        assert (await anext(watch)).status == Health.SERVING
+        following = asyncio.ensure_future(anext(watch))
+    assert (await following).status == Health.NOT_SERVING
+    await channel.close()

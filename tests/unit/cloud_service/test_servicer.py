@@ -1,0 +1,316 @@
+"""The orchestrator as its clients see it: real gRPC on a free port, over the mock Triton."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+import numpy as np
+import onnxruntime as ort
+import pytest
+
+from cloud_service.service import RunningService
+from cloud_service.tokenizer import PromptTokenizer
+from obclip.card import ServiceCard
+from obclip.errors import QueueFull, to_status
+from obclip.guidance import guide
+from obclip.noise import initial_latents
+from obclip.solver import DpmSolver, SolverState
+from obclip.v1 import service_card_pb2, service_pb2_grpc
+from tests.conftest import StartService
+from tests.fakes.gate import Gate
+from tests.fakes.mock_triton import Feeds, MockTriton
+from tests.fakes.tiny_bundle import TinyBundle
+from tests.generation_calls import CANDIDATES, Answer, call, generate, read_answer, request_for
+
+CANARY = "xyzzycanary"
+UNET = "unet_full"
+
+
+async def _status(stream: Any) -> tuple[grpc.StatusCode, str]:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        async for _ in stream:
+            pass
+    return caught.value.code(), str(caught.value.details())
+
+
+async def test_tells_its_card(channel: grpc.aio.Channel, service: RunningService) -> None:
+    stub = service_pb2_grpc.ObclipServiceStub(channel)
+    answer = await stub.GetServiceCard(service_card_pb2.GetServiceCardRequest(), timeout=10)
+    assert ServiceCard.from_proto(answer.card) == service.card
+
+
+@pytest.mark.parametrize("switch_point", [0, 1, 5, 25])
+async def test_streams_in_order(
+    channel: grpc.aio.Channel, service: RunningService, switch_point: int
+) -> None:
+    answer = await generate(channel, service.card, switch_point=switch_point)
+    steps = ["step_progress"] * switch_point
+    assert answer.events == ["queue_position", *steps, "batch", "statistics"]
+    assert answer.positions == [0]
+    assert answer.steps == list(range(1, switch_point + 1))
+    assert (answer.previous_x0 is None) == (switch_point == 0)
+    assert answer.statistics is not None
+    assert list(answer.statistics.batch_sizes) == [4] * switch_point
+    assert answer.statistics.evals == 4 * switch_point
+
+
+async def test_all_candidates_start_from_the_noise_of_the_seed(
+    channel: grpc.aio.Channel, service: RunningService
+) -> None:
+    answer = await generate(channel, service.card, switch_point=0, seed=2**64 - 1)
+    expected = initial_latents(2**64 - 1, 2, service.card.latents.shape)
+    np.testing.assert_array_equal(answer.latents, expected)
+
+
+async def test_the_same_request_gives_the_same_batch(
+    channel: grpc.aio.Channel, service: RunningService
+) -> None:
+    one, other = [await generate(channel, service.card) for _ in range(2)]
+    assert one.latents is not None
+    assert other.latents is not None
+    assert one.latents.tobytes() == other.latents.tobytes()
+
+
+@pytest.mark.parametrize("switch_point", [0, 1, 5, 24])
+async def test_where_the_run_is_split_does_not_matter(
+    channel: grpc.aio.Channel, service: RunningService, bundle: TinyBundle, switch_point: int
+) -> None:
+    whole = await generate(channel, service.card, switch_point=25)
+    first = await generate(channel, service.card, switch_point=switch_point)
+    assert whole.latents is not None
+    assert first.latents is not None
+    state = SolverState(first.latents, first.previous_x0)
+    for step in range(switch_point, 25):
+        state = _local_step(bundle, service.card, state, step)
+    np.testing.assert_allclose(state.latents, whole.latents, rtol=1e-4, atol=1e-5)
+
+
+def _local_step(
+    bundle: TinyBundle, card: ServiceCard, state: SolverState, step: int
+) -> SolverState:
+    solver = DpmSolver(card.scheduler, 25)
+    ids = np.stack([_ids(bundle, text) for text in ("", "", *CANDIDATES)])
+    embeddings = _session(bundle, "text_encoder").run(None, {"input_ids": ids})[0]
+    output = _session(bundle, "unet").run(
+        None,
+        {
+            "latents": np.concatenate([state.latents, state.latents]),
+            "timestep": np.full(4, solver.timesteps[step], np.float32),
+            "encoder_hidden_states": embeddings,
+        },
+    )[0]
+    return solver.step(state, guide(output[:2], output[2:], 2.5), step)
+
+
+def _session(bundle: TinyBundle, part: str) -> ort.InferenceSession:
+    return ort.InferenceSession(str(bundle.folder / part / "model.onnx"))
+
+
+def _ids(bundle: TinyBundle, text: str) -> np.ndarray[Any, np.dtype[np.int64]]:
+    path = bundle.folder / "tokenizer" / "tokenizer.json"
+    return PromptTokenizer(path, bundle.card.text).encode(text, "candidates")
+
+
+async def test_sets_of_different_users_merge_without_a_trace(
+    start_service: StartService, mock_triton: MockTriton
+) -> None:
+    async with (
+        start_service(max_running=3) as service,
+        grpc.aio.insecure_channel(service.address) as channel,
+    ):
+        seeds = (1, 2, 3)
+        alone = [await generate(channel, service.card, seed=seed) for seed in seeds]
+        gate = Gate(mock_triton.models[UNET])
+        streams = [
+            read_answer(call(channel, request_for(service.card, seed=seed)), service.card, 2)
+            for seed in seeds
+        ]
+        together = asyncio.gather(*streams)
+        await gate.reached.wait()
+        executions = mock_triton.models[UNET].executions
+        gate.opened.set()
+        merged = await together
+    assert mock_triton.models[UNET].executions - executions < 3 * 5
+    for one, other in zip(alone, merged, strict=True):
+        np.testing.assert_allclose(one.latents, other.latents, rtol=1e-4, atol=1e-5)
+
+
+async def test_a_client_that_leaves_frees_its_place(
+    start_service: StartService, mock_triton: MockTriton
+) -> None:
+    async with (
+        start_service(max_queue=0) as service,
+        grpc.aio.insecure_channel(service.address) as channel,
+    ):
+        gate = Gate(mock_triton.models[UNET], after_calls=2)
+        stream = call(channel, request_for(service.card))
+        await gate.reached.wait()
+        assert (await _status(call(channel, request_for(service.card))))[0] is (
+            grpc.StatusCode.RESOURCE_EXHAUSTED
+        )
+        stream.cancel()
+        gate.opened.set()
+        answer = await _until_admitted(channel, service.card)
+    assert answer.steps == [1, 2, 3, 4, 5]
+
+
+async def _until_admitted(channel: grpc.aio.Channel, card: ServiceCard) -> Any:
+    """The server learns of a cancelled call a moment later, so the first tries may be refused."""
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                return await generate(channel, card)
+            except grpc.aio.AioRpcError as error:
+                if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
+                    raise
+
+
+async def test_waits_in_line_and_refuses_what_is_too_much(
+    start_service: StartService, mock_triton: MockTriton
+) -> None:
+    async with (
+        start_service(max_queue=1) as service,
+        grpc.aio.insecure_channel(service.address) as channel,
+    ):
+        gate = Gate(mock_triton.models[UNET])
+        running = asyncio.ensure_future(generate(channel, service.card))
+        await gate.reached.wait()
+        waiting = aiter(call(channel, request_for(service.card)))
+        first = await anext(waiting)
+        assert first.queue_position.requests_ahead == 1
+        refused = await _status(call(channel, request_for(service.card)))
+        assert refused == to_status(QueueFull())
+        gate.opened.set()
+        await running
+        answer = await read_answer(waiting, service.card, 2)
+    assert answer.positions == [0]
+    assert answer.events[-1] == "statistics"
+
+
+async def test_ends_a_request_that_takes_too_long(
+    start_service: StartService, mock_triton: MockTriton
+) -> None:
+    async with (
+        start_service(request_timeout_s=1, model_call_timeout_s=1.5) as service,
+        grpc.aio.insecure_channel(service.address) as channel,
+    ):
+        Gate(mock_triton.models[UNET])
+        code, _ = await _status(call(channel, request_for(service.card)))
+    assert code is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+async def test_gives_up_on_a_model_that_does_not_answer(
+    start_service: StartService, mock_triton: MockTriton
+) -> None:
+    async with (
+        start_service(model_call_timeout_s=0.3) as service,
+        grpc.aio.insecure_channel(service.address) as channel,
+    ):
+        Gate(mock_triton.models["text_encoder"])
+        code, _ = await _status(call(channel, request_for(service.card)))
+    assert code is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+async def _give_nan(feeds: Feeds) -> Feeds:
+    return {"model_output": np.full_like(feeds["latents"], np.nan)}
+
+
+async def _give_other_shape(feeds: Feeds) -> Feeds:
+    return {"model_output": feeds["latents"][:, :1]}
+
+
+async def _fail(feeds: Feeds) -> Feeds:
+    raise RuntimeError(f"no luck with {feeds} {CANARY}")
+
+
+@pytest.mark.parametrize(
+    ("run", "code"),
+    [
+        (_give_nan, grpc.StatusCode.DATA_LOSS),
+        (_give_other_shape, grpc.StatusCode.DATA_LOSS),
+        (_fail, grpc.StatusCode.INTERNAL),
+    ],
+)
+async def test_a_broken_model_ends_the_stream_without_a_batch(
+    channel: grpc.aio.Channel,
+    service: RunningService,
+    mock_triton: MockTriton,
+    run: Callable[[Feeds], Any],
+    code: grpc.StatusCode,
+) -> None:
+    mock_triton.models[UNET].run = run
+    answer = Answer()
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await read_answer(call(channel, request_for(service.card)), service.card, 2, answer)
+    assert caught.value.code() is code
+    assert answer.events[0] == "queue_position"
+    assert "batch" not in answer.events
+
+
+REFUSED: list[tuple[dict[str, Any], grpc.StatusCode]] = [
+    ({"candidates": [CANARY, CANARY]}, grpc.StatusCode.INVALID_ARGUMENT),
+    ({"switch_point": 26}, grpc.StatusCode.INVALID_ARGUMENT),
+    ({"profile": 0}, grpc.StatusCode.INVALID_ARGUMENT),
+    ({"cloud_unet_digest": "0" * 64}, grpc.StatusCode.FAILED_PRECONDITION),
+    ({"candidates": [CANARY * 20_000]}, grpc.StatusCode.RESOURCE_EXHAUSTED),
+]
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"), REFUSED, ids=["twice", "k", "profile", "digest", "size"]
+)
+async def test_refuses_with_the_tables_status(
+    channel: grpc.aio.Channel,
+    service: RunningService,
+    changes: dict[str, Any],
+    code: grpc.StatusCode,
+) -> None:
+    request = request_for(service.card, **changes)
+    found, words = await _status(call(channel, request))
+    assert found is code
+    assert CANARY not in words
+
+
+@pytest.fixture
+def everything_said(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> Callable[[], str]:
+    caplog.set_level(logging.DEBUG)
+
+    def said() -> str:
+        output = capfd.readouterr()
+        return caplog.text + output.out + output.err
+
+    return said
+
+
+async def test_says_no_prompt_anywhere(
+    start_service: StartService, mock_triton: MockTriton, everything_said: Callable[[], str]
+) -> None:
+    async with (
+        start_service(metrics_port=0) as service,
+        grpc.aio.insecure_channel(service.address) as channel,
+    ):
+        prompts = {"candidates": [CANARY, f"{CANARY} b"], "negative_prompt": f"{CANARY} c"}
+        await generate(channel, service.card, **prompts)
+        await _status(call(channel, request_for(service.card, **(prompts | {"steps": 0}))))
+        mock_triton.models[UNET].run = _fail
+        code, words = await _status(call(channel, request_for(service.card, **prompts)))
+        metrics = await _scrape(str(service.metrics_address))
+    assert code is grpc.StatusCode.INTERNAL
+    said = everything_said()
+    assert "request failed: ServiceFailed" in said  # an operator learns that, and where
+    assert CANARY not in said + words + metrics
+    assert 'obclip_requests_total{status="OK"} 1.0' in metrics
+    assert 'obclip_requests_total{status="INTERNAL"} 1.0' in metrics
+
+
+async def _scrape(address: str) -> str:
+    reader, writer = await asyncio.open_connection(*address.split(":"))
+    writer.write(b"GET /metrics HTTP/1.0\r\n\r\n")
+    text = await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+    await writer.wait_closed()
+    return text.decode()
