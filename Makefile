@@ -49,7 +49,9 @@ test-slow: $(VENV)/.dev  ## tests that take minutes
 	$(BIN)/pytest -q -m slow --timeout 1200
 
 models: $(VENV)/.dev  ## the ONNX graphs, the model card and triton_models, from the trained weights
-	$(RUN) -m cloud_service.export --pipeline demo_models/weights --triton-models triton_models
+	$(RUN) -m benchmarks.graphs
+	$(RUN) -m cloud_service.export --pipeline demo_models/weights --triton-models triton_models \
+	  --family obclip-portraits --licence Apache-2.0 --wire-type float16 --defaults 25 2.5 10
 
 train: $(VENV)/.dev  ## train the demo family from nothing (hours; resumable)
 	$(RUN) -m demo_models.training all
