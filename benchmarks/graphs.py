@@ -28,7 +28,7 @@ class VaeEncoder(torch.nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """One pass; see the class."""
         latents: torch.Tensor = self.model.encode(images * 2 - 1, return_dict=False)[0]
-        return latents * self.model.config.scaling_factor
+        return latents * float(self.model.config.scaling_factor)
 
 
 def main(

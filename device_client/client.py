@@ -1,0 +1,281 @@
+"""The one door between the public and the private side, and the device's Python API."""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property, partial
+from itertools import product
+from pathlib import Path
+from types import TracebackType
+from typing import Self, Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from device_client.bundle import Bundle, open_bundle
+from device_client.options import GenerationOptions, complete, to_settings
+from device_client.private_side.choice import Choice
+from device_client.private_side.denoiser import DeviceShare
+from device_client.private_side.device_models import DeviceModels
+from device_client.private_side.sheet import draw_sheet
+from device_client.public_side.cloud import Cloud
+from device_client.public_side.coins import Coins, toss
+from device_client.public_side.ranges import require_range
+from device_client.public_side.request import check_candidates
+from device_client.public_side.settings import GenerationSettings
+from device_client.public_side.transport import (
+    MAX_CANDIDATES,
+    Endpoint,
+    Tls,
+    Transport,
+    batch_bytes,
+)
+from device_client.report import CloudReport, GenerationReport, GenerationResult
+from device_client.transformation import TokenBudget, Transformation, transform
+from device_client.transformation.skeleton import Skeleton
+from obclip.card import ServiceCard
+from obclip.errors import InvalidRequest
+from obclip.noise import initial_latents
+from obclip.solver import SolverState
+
+# Called with the phase "queue", "cloud" or "device", the steps done (requests ahead, in the queue)
+# and the steps to do.
+OnProgress = Callable[[str, int, int], None]
+
+MAX_THREADS = 4
+MAX_GUIDANCE_SCALE = 100.0
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One generation: its settings and coins, and whom to tell."""
+
+    chosen: GenerationOptions
+    settings: GenerationSettings
+    coins: Coins
+    notify: OnProgress
+
+    @property
+    def share(self) -> DeviceShare:
+        settings, scale = self.settings, self.chosen["device_guidance_scale"]
+        if scale is None:
+            scale = settings.guidance_scale
+        return DeviceShare(settings.steps, settings.switch_point, scale)
+
+
+@dataclass(frozen=True)
+class _Start:
+    """What the device's own steps start from."""
+
+    batch: SolverState
+    choice: Choice
+    negative_prompt: str
+    skeleton: Skeleton | None
+    cloud: CloudReport | None
+
+
+class ObCLIP:
+    """Makes pictures without telling the cloud which of the candidates is meant.
+
+    Example:
+        with ObCLIP.connect("127.0.0.1:50051") as obclip:
+            result = obclip.generate("a portrait of an old woman with glasses", seed=7)
+        result.image.save("portrait.png")
+
+    Attributes:
+        bundle: The model bundle of this device.
+    """
+
+    def __init__(self, bundle: Bundle, transport: Transport | None, threads: int | None) -> None:
+        """Use `connect` or `offline`."""
+        self.bundle = bundle
+        self._threads = threads or min(MAX_THREADS, len(os.sched_getaffinity(0)))
+        self._transport = transport
+        self._cloud = None if transport is None else Cloud(transport, bundle.card)
+
+    @classmethod
+    def connect(
+        cls,
+        address: str,
+        bundle: Path | None = None,
+        *,
+        tls: Tls | None = None,
+        timeout_s: float = 120.0,
+        threads: int | None = None,
+    ) -> Self:
+        """Connects to a service and checks that it runs the same model family.
+
+        Args:
+            address: "host:port".
+            bundle: Folder of the model bundle; None is the embedded family.
+            tls: How to encrypt; None is plain text, for a service on this machine.
+            timeout_s: Deadline of each call, seconds, 0.1..86400.
+            threads: Threads of the models on this device; None is up to four.
+
+        Raises:
+            ObclipError: No service answers there, or the models do not fit; each names the remedy.
+        """
+        opened = open_bundle(bundle)
+        transport = Transport(Endpoint(address, tls, timeout_s), batch_bytes(opened.card.latents))
+        try:
+            return cls(opened, transport, threads)
+        except BaseException:
+            transport.close()
+            raise
+
+    @classmethod
+    def offline(cls, bundle: Path | None = None, *, threads: int | None = None) -> Self:
+        """Uses the small model for all steps and no network at all.
+
+        Args:
+            bundle: Folder of the model bundle; None is the embedded family.
+            threads: Threads of the models; None is up to four.
+
+        Raises:
+            ObclipError: The bundle cannot be used.
+        """
+        return cls(open_bundle(bundle), None, threads)
+
+    @property
+    def service_card(self) -> ServiceCard | None:
+        """What the connected service says about itself; None offline."""
+        return None if self._cloud is None else self._cloud.card
+
+    def preview(self, prompt: str, **options: Unpack[GenerationOptions]) -> Skeleton:
+        """Returns what `generate` would send, and sends nothing.
+
+        Args:
+            prompt: What to show.
+            **options: See `GenerationOptions`.
+
+        Raises:
+            TransformationRefused: The prompt cannot be hidden.
+            InvalidRequest: An option is outside its range.
+        """
+        return _transform(prompt, complete(options)).skeleton
+
+    def generate(
+        self,
+        prompt: str,
+        *,
+        on_progress: OnProgress | None = None,
+        **options: Unpack[GenerationOptions],
+    ) -> GenerationResult:
+        """Makes a picture.
+
+        Args:
+            prompt: What to show. It stays on the device; the cloud gets its candidates.
+            on_progress: Called as steps are done, see `OnProgress`.
+            **options: See `GenerationOptions`.
+
+        Raises:
+            TransformationRefused: The prompt cannot be hidden; nothing was sent.
+            InvalidRequest: A setting is outside the service's limits; nothing was sent.
+            ObclipError: The service failed; see `obclip.errors`.
+        """
+        chosen = complete(options)
+        _require_words(prompt)
+        job = self._job(chosen, on_progress or (lambda _phase, _step, _total: None))
+        models = self._models  # a broken model shows before anything is sent
+        if self._cloud is None:
+            alone = replace(job, settings=replace(job.settings, switch_point=0))
+            return _finish(models, self._start_alone(prompt, alone), alone)
+        return _finish(models, self._start_with(self._cloud, prompt, job), job)
+
+    def close(self) -> None:
+        """Closes the connection."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @cached_property
+    def _models(self) -> DeviceModels:
+        return DeviceModels(self.bundle, self._threads)
+
+    def _job(self, chosen: GenerationOptions, notify: OnProgress) -> _Job:
+        settings = to_settings(chosen, self.bundle.card.defaults)
+        own_scale = chosen["device_guidance_scale"]
+        if own_scale is not None:
+            require_range("device_guidance_scale", own_scale, 0.0, MAX_GUIDANCE_SCALE)
+        return _Job(chosen, settings, toss(chosen["seed"]), notify)
+
+    def _start_with(self, cloud: Cloud, prompt: str, job: _Job) -> _Start:
+        job.settings.check(cloud.card)
+        hidden = _transform(prompt, job.chosen)
+        skeleton = hidden.skeleton
+        limits, tokenizer = cloud.card.limits, self.bundle.tokenizer
+        check_candidates(skeleton, limits, tokenizer.count)
+        budget = TokenBudget(tokenizer.whole_ids, limits.max_prompt_tokens)
+        budget.check_distinct(skeleton.candidates())
+        start = time.perf_counter()
+        share = cloud.denoise(skeleton, job.settings, job.coins, job.notify)
+        report = CloudReport.of(skeleton, share, time.perf_counter() - start)
+        return _Start(share.batch, hidden.choice, skeleton.negative_prompt, skeleton, report)
+
+    def _start_alone(self, prompt: str, job: _Job) -> _Start:
+        card = self.bundle.card
+        job.settings.check_ranges(card.schedule.num_train_timesteps // 4, MAX_GUIDANCE_SCALE)
+        if job.chosen["sheet"]:
+            raise InvalidRequest("sheet", "shows what a service saw", "connect to one")
+        noise = initial_latents(job.coins.seed, 1, card.latents.shape)
+        choice = Choice(0, prompt)
+        return _Start(SolverState(noise), choice, job.chosen["negative_prompt"], None, None)
+
+
+def _require_words(prompt: str) -> None:
+    if not prompt.strip():
+        raise InvalidRequest("prompt", "is empty", "say what the picture should show")
+
+
+def _transform(prompt: str, chosen: GenerationOptions) -> Transformation:
+    _require_words(prompt)
+    limit = chosen["max_candidates"]
+    require_range("max_candidates", limit, 2, MAX_CANDIDATES)
+    return transform(prompt, chosen["negative_prompt"], max_candidates=limit)
+
+
+def _finish(models: DeviceModels, start: _Start, job: _Job) -> GenerationResult:
+    """Runs the device's own steps. Nothing is sent from here on."""
+    begin = time.perf_counter()
+    image_u8 = models.finish(
+        start.batch, start.choice, start.negative_prompt, job.share, partial(job.notify, "device")
+    )
+    report = GenerationReport(
+        seed=job.coins.seed,
+        **asdict(job.settings),
+        device_s=time.perf_counter() - begin,
+        cloud=start.cloud,
+    )
+    return GenerationResult(
+        image=Image.fromarray(image_u8),
+        report=report,
+        unknown_words=models.unknown_words(start.choice),
+        sheet=_sheet(models, start, image_u8) if job.chosen["sheet"] else None,
+        cloud_batch=start.batch if job.chosen["keep_cloud_batch"] else None,
+    )
+
+
+def _sheet(models: DeviceModels, start: _Start, image_u8: NDArray[np.uint8]) -> Image.Image | None:
+    if start.skeleton is None:
+        return None
+    x0 = start.batch.previous_x0
+    seen_u8 = models.decode(start.batch.latents if x0 is None else x0)
+    return draw_sheet(seen_u8, _labels(start.skeleton), image_u8, start.choice)
+
+
+def _labels(skeleton: Skeleton) -> tuple[str, ...]:
+    """Returns the values that each candidate stands for, e.g. "female, old"."""
+    every = tuple(product(*(slot.values for slot in skeleton.slots)))
+    return tuple(", ".join(every[member]) for member in skeleton.members)

@@ -1,0 +1,84 @@
+"""Arguments and options that several commands share."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from device_client.public_side.transport import Tls
+
+CONNECTION = "Connection"
+DEFAULT_SERVER = "127.0.0.1:50051"
+DEFAULT_TIMEOUT_S = 120.0
+
+Prompt = Annotated[
+    str,
+    typer.Argument(metavar="PROMPT", help="What to show; - reads it from standard input."),
+]
+NegativePrompt = Annotated[
+    str,
+    typer.Option(metavar="TEXT", help="What not to show; goes through the same transformation."),
+]
+MaxCandidates = Annotated[
+    int,
+    typer.Option(
+        min=2, metavar="N", help="Send at most so many; fewer than all tell the cloud some bits."
+    ),
+]
+Server = Annotated[
+    str,
+    typer.Option(
+        envvar="OBCLIP_SERVER",
+        metavar="HOST:PORT",
+        help="Where the service is.",
+        rich_help_panel=CONNECTION,
+    ),
+]
+BundleFolder = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Model bundle; default: the embedded family.")
+]
+UseTls = Annotated[
+    bool, typer.Option("--tls", help="Encrypt the connection.", rich_help_panel=CONNECTION)
+]
+TlsCa = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="PEM file of authorities; implies --tls.", rich_help_panel=CONNECTION
+    ),
+]
+Timeout = Annotated[
+    float,
+    typer.Option(
+        "--timeout",
+        min=1,
+        max=86400,
+        metavar="SECONDS",
+        help="Longest wait for the service.",
+        rich_help_panel=CONNECTION,
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and no progress.")]
+
+
+def read_prompt(argument: str) -> str:
+    """Returns the prompt; from standard input it stays out of the shell's history.
+
+    Args:
+        argument: The prompt, or "-".
+    """
+    prompt = sys.stdin.read() if argument == "-" else argument
+    return prompt.strip()
+
+
+def to_tls(encrypt: bool, root_certificates: Path | None) -> "Tls | None":
+    """Returns how to encrypt, or None for plain text.
+
+    Args:
+        encrypt: The user said --tls.
+        root_certificates: The user's PEM file of authorities, or None.
+    """
+    from device_client.public_side.transport import Tls  # noqa: PLC0415  # keeps --help quick
+
+    return Tls(root_certificates) if encrypt or root_certificates else None

@@ -1,0 +1,114 @@
+"""`obclip generate`: a picture from a prompt."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from device_client.commands.arguments import (
+    DEFAULT_SERVER,
+    DEFAULT_TIMEOUT_S,
+    AsJson,
+    BundleFolder,
+    MaxCandidates,
+    NegativePrompt,
+    Prompt,
+    Server,
+    Timeout,
+    TlsCa,
+    UseTls,
+    read_prompt,
+    to_tls,
+)
+from device_client.leakage import DEFAULT_MAX_CANDIDATES
+
+EXAMPLES = """
+Examples:
+
+    obclip generate 'a portrait of an old woman with glasses, at the beach'
+    obclip generate 'a young man with a hat' --seed 7 -o hat.png --sheet cloud.png
+    obclip generate - --server gpu.example.org:443 --tls < prompt.txt
+    obclip generate 'a smiling woman' --device-only --json
+"""
+
+
+def generate(  # noqa: PLR0913  # typer reads the command line from the signature
+    prompt: Prompt,
+    *,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", help="Default: obclip.png, or -2, -3 ..."),
+    ] = None,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Also draw what the cloud saw; marks your candidate."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Overwrite files.")] = False,
+    seed: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=0, help="Gives the same picture again; default: random."),
+    ] = None,
+    steps: Annotated[int | None, typer.Option(metavar="N", help="Denoising steps in all.")] = None,
+    switch_point: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Steps done by the cloud; the rest is the device's."),
+    ] = None,
+    guidance_scale: Annotated[
+        float | None,
+        typer.Option(metavar="X", help="How closely to follow the prompt; 1: no guidance."),
+    ] = None,
+    device_guidance_scale: Annotated[
+        float | None,
+        typer.Option(metavar="X", help="The same for the device's steps; 1 halves their time."),
+    ] = None,
+    negative_prompt: NegativePrompt = "",
+    profile: Annotated[
+        str, typer.Option(metavar="NAME", help="How the cloud saves work.")
+    ] = "bare",
+    max_candidates: MaxCandidates = DEFAULT_MAX_CANDIDATES,
+    device_only: Annotated[
+        bool, typer.Option("--device-only", help="No network: the small model does all steps.")
+    ] = False,
+    server: Server = DEFAULT_SERVER,
+    tls: UseTls = False,
+    tls_ca: TlsCa = None,
+    timeout: Timeout = DEFAULT_TIMEOUT_S,
+    bundle: BundleFolder = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Threads of the device's models; default: up to 4."),
+    ] = None,
+    as_json: AsJson = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print the picture's path and nothing else.")
+    ] = False,
+) -> None:
+    """Make a picture: the cloud denoises all candidates, the device finishes yours.
+
+    Your prompt stays here. The cloud gets its candidates: every combination of values of the
+    sensitive attributes that it mentions, as `obclip candidates` shows.
+    """
+    from device_client.commands.order import Order, Place  # noqa: PLC0415  # keeps --help quick
+    from device_client.commands.picture_file import (  # noqa: PLC0415  # keeps --help quick
+        choose_picture,
+        choose_sheet,
+    )
+
+    order = Order(
+        prompt=read_prompt(prompt),
+        options={
+            "negative_prompt": negative_prompt,
+            "seed": seed,
+            "steps": steps,
+            "switch_point": switch_point,
+            "guidance_scale": guidance_scale,
+            "device_guidance_scale": device_guidance_scale,
+            "profile": profile,
+            "max_candidates": max_candidates,
+            "sheet": sheet is not None,
+        },
+        place=Place(None if device_only else server, to_tls(tls, tls_ca), timeout, bundle, threads),
+        picture=choose_picture(out, overwrite=force),
+        sheet=choose_sheet(sheet, overwrite=force),
+    )
+    order.fulfil(quiet=quiet, as_json=as_json)

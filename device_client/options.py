@@ -1,0 +1,96 @@
+"""Options of one generation, and how they become settings."""
+
+from typing import TypedDict
+
+from device_client.leakage import DEFAULT_MAX_CANDIDATES
+from device_client.public_side.settings import GenerationSettings
+from obclip.card import Defaults
+from obclip.errors import InvalidRequest
+from obclip.plan import Profile
+
+
+class GenerationOptions(TypedDict, total=False):
+    """Options of `ObCLIP.generate`. A number left out or None takes the model family's default.
+
+    Attributes:
+        negative_prompt: What the picture should not show; public, and refused if sensitive.
+        seed: 0..2^64-1, sent to the service; by default drawn from the system's CSPRNG.
+        steps: Steps of the whole run.
+        guidance_scale: Classifier-free guidance on both sides.
+        device_guidance_scale: Guidance of the device's own steps; stays on the device.
+        switch_point: k in 0..steps; the cloud runs the steps t < k.
+        profile: How the cloud saves work, e.g. "bare".
+        max_candidates: At least 2. Fewer than the prompt has send one block of a public partition,
+            which tells the service log2(all / sent) bits; the report's leakage says so.
+        sheet: Also draw what the cloud saw beside the picture.
+        keep_cloud_batch: Also return the state of all candidates.
+    """
+
+    negative_prompt: str
+    seed: int | None
+    steps: int | None
+    guidance_scale: float | None
+    device_guidance_scale: float | None
+    switch_point: int | None
+    profile: str
+    max_candidates: int
+    sheet: bool
+    keep_cloud_batch: bool
+
+
+_DEFAULTS: GenerationOptions = {
+    "negative_prompt": "",
+    "seed": None,
+    "steps": None,
+    "guidance_scale": None,
+    "device_guidance_scale": None,
+    "switch_point": None,
+    "profile": Profile.BARE,
+    "max_candidates": DEFAULT_MAX_CANDIDATES,
+    "sheet": False,
+    "keep_cloud_batch": False,
+}
+
+
+def complete(options: GenerationOptions) -> GenerationOptions:
+    """Returns all options, those left out with their defaults.
+
+    Raises:
+        TypeError: An option does not exist.
+    """
+    unknown = sorted(options.keys() - _DEFAULTS.keys())
+    if unknown:
+        raise TypeError(f"generate() got unexpected options {', '.join(unknown)}")
+    return {**_DEFAULTS, **options}
+
+
+def to_settings(chosen: GenerationOptions, defaults: Defaults) -> GenerationSettings:
+    """Returns the public settings.
+
+    With another number of steps than the family's default and no switch point, the cloud's share
+    stays the same.
+
+    Args:
+        chosen: All options.
+        defaults: Of the model family.
+
+    Raises:
+        InvalidRequest: The profile does not exist.
+    """
+    steps = defaults.steps if chosen["steps"] is None else chosen["steps"]
+    usual = round(steps * defaults.switch_point / defaults.steps)
+    scale = chosen["guidance_scale"]
+    return GenerationSettings(
+        steps=steps,
+        guidance_scale=defaults.guidance_scale if scale is None else scale,
+        switch_point=usual if chosen["switch_point"] is None else chosen["switch_point"],
+        profile=_profile(chosen["profile"]),
+    )
+
+
+def _profile(word: str) -> Profile:
+    try:
+        return Profile(word)
+    except ValueError:
+        known = ", ".join(Profile)
+        raise InvalidRequest("profile", "does not exist", f"choose one of {known}") from None

@@ -1,0 +1,1 @@
+"""Everything that produces bytes on the wire. Nothing here can know the user's choice."""

@@ -1,0 +1,162 @@
+"""The connection to the service. The only module of the device that opens a socket.
+
+There are no retries: a request is sent once, and whatever goes wrong is told to the user. So no
+answer of a service, however crafted, makes the device send anything more.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import grpc
+
+from device_client.public_side.call_thread import CallThread
+from device_client.public_side.ranges import require_range
+from device_client.public_side.response_stream import Answer, OnProgress, ResponseStream
+from obclip.card import LatentFormat, ServiceCard
+from obclip.errors import InvalidRequest, from_status
+from obclip.v1 import generation_pb2, service_card_pb2, service_pb2_grpc
+
+# A larger batch is refused by the connection before it is buffered.
+MAX_CANDIDATES = 256
+CARD_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Tls:
+    """Encrypts the connection.
+
+    Attributes:
+        root_certificates: PEM file of the authorities to trust; None trusts gRPC's own list.
+    """
+
+    root_certificates: Path | None = None
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where the service is and how long to wait for it.
+
+    Attributes:
+        address: "host:port".
+        tls: How to encrypt, or None for plain text.
+        timeout_s: Deadline of each call, seconds, 0.1..86400.
+
+    Raises:
+        InvalidRequest: The deadline is outside its range.
+    """
+
+    address: str
+    tls: Tls | None = None
+    timeout_s: float = 120.0
+
+    def __post_init__(self) -> None:
+        require_range("timeout_s", self.timeout_s, 0.1, 86_400)
+
+
+class Transport:
+    """A connection that is used by one call at a time."""
+
+    def __init__(self, endpoint: Endpoint, max_message_bytes: int) -> None:
+        """Prepares the connection; the first call opens it.
+
+        Args:
+            endpoint: Where to.
+            max_message_bytes: A larger message is refused before it is buffered; see `batch_bytes`.
+
+        Raises:
+            InvalidRequest: The file of root certificates cannot be read.
+        """
+        self._endpoint = endpoint
+        self._channel = _open_channel(endpoint, max_message_bytes)
+        self._stub = service_pb2_grpc.ObclipServiceStub(self._channel)  # type: ignore[no-untyped-call]  # generated
+
+    def service_card(self) -> ServiceCard:
+        """Returns the service's card.
+
+        Raises:
+            ObclipError: The call failed, or the card is not one.
+        """
+        request = service_card_pb2.GetServiceCardRequest()
+        with self._call(
+            lambda: self._stub.GetServiceCard.future(request, timeout=self._endpoint.timeout_s),
+            lambda call: [call.result()],
+        ) as responses:
+            (response,) = responses
+        return ServiceCard.from_proto(response.card)
+
+    def generate(self, request: generation_pb2.GenerateRequest, on_progress: OnProgress) -> Answer:
+        """Sends the request and reads the stream to its trailers.
+
+        Args:
+            request: Built by `build_request`.
+            on_progress: Told about queue positions and cloud steps.
+
+        Raises:
+            ObclipError: The call failed or the stream broke the contract.
+        """
+        stream = ResponseStream(request.switch_point, on_progress)
+        with self._call(
+            lambda: self._stub.Generate(request, timeout=self._endpoint.timeout_s),
+            lambda call: call,
+        ) as responses:
+            for response in responses:
+                stream.take(response)
+        return stream.finish()
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._channel.close()
+
+    @contextmanager
+    def _call(
+        self, start: Callable[[], Any], read: Callable[[Any], Iterable[Any]]
+    ) -> Iterator[Iterable[Any]]:
+        try:
+            with CallThread(start, read) as responses:
+                yield responses
+        except grpc.RpcError as failure:
+            raise from_status(failure.code(), failure.details(), self._endpoint.address) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def batch_bytes(latents: LatentFormat) -> int:
+    """Returns the size of the largest batch that the device reads, in bytes."""
+    return replace(latents, wire_type="float32").batch_bytes(MAX_CANDIDATES) + CARD_BYTES
+
+
+def _open_channel(endpoint: Endpoint, max_bytes: int) -> grpc.Channel:
+    options = [
+        ("grpc.max_receive_message_length", max_bytes),
+        ("grpc.enable_retries", 0),
+        ("grpc.service_config_disable_resolution", 1),
+        ("grpc.primary_user_agent", "obclip"),
+    ]
+    if endpoint.tls is None:
+        return grpc.insecure_channel(endpoint.address, options)
+    credentials = grpc.ssl_channel_credentials(_read_certificates(endpoint.tls))
+    return grpc.secure_channel(endpoint.address, credentials, options)
+
+
+def _read_certificates(tls: Tls) -> bytes | None:
+    if tls.root_certificates is None:
+        return None
+    try:
+        return tls.root_certificates.read_bytes()
+    except OSError as failure:
+        raise InvalidRequest(
+            "tls", f"{tls.root_certificates} cannot be read", "pass a PEM file"
+        ) from failure

@@ -1,0 +1,135 @@
+"""Names of people: "a woman" for the cloud, the name itself for the device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from device_client.transformation.credits import credited_places, is_name
+from device_client.transformation.lexicon.model import Lexicon, NameKind
+from device_client.transformation.tokens import Tokens
+
+_MAX_TITLED = 4
+_MAX_TOKENS = 8
+_NO_INITIALS = frozenset({"a", "i", "s"})
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A name in a text.
+
+    Attributes:
+        end: Place after its last token.
+        kind: The gender that it suggests; None in a credit, where the name stays.
+    """
+
+    end: int
+    kind: NameKind | None
+
+
+def find_names(tokens: Tokens, lexicon: Lexicon) -> dict[int, Span]:
+    """Finds the names of a text.
+
+    Args:
+        tokens: The text.
+        lexicon: Given names, family names and ordinary words.
+
+    Returns:
+        The spans by their first place.
+    """
+    keys = tokens.keys
+    if lexicon.name_words.isdisjoint(keys):
+        return {}
+    credited = credited_places(keys, lexicon)
+    spans = {place: Span(place + 1, None) for place in credited}
+    done = 0
+    for place, key in enumerate(keys):
+        if key not in lexicon.name_words or place < done or place in credited:
+            continue
+        span = _titled(tokens, place, lexicon) or _named(tokens, place, lexicon)
+        if span is not None:
+            spans[place] = span
+            done = span.end
+    return spans
+
+
+def _titled(tokens: Tokens, place: int, lexicon: Lexicon) -> Span | None:
+    """Reads "Mr. Bean", if a name follows the title."""
+    kind = lexicon.titles.get(tokens.keys[place])
+    if kind is None:
+        return None
+    start = place + 2 if tokens.key(place + 1) == "." else place + 1
+    end = start
+    while end - start < _MAX_TITLED and _follows_title(tokens, end, start, lexicon):
+        end += 1
+    return Span(end, kind) if end > start else None
+
+
+def _follows_title(tokens: Tokens, place: int, start: int, lexicon: Lexicon) -> bool:
+    key = tokens.key(place)
+    if not key.isalpha() or key in lexicon.words or key in lexicon.context.boundaries:
+        return False
+    if key in lexicon.context.surname_marks or (
+        is_name(key, lexicon) and key not in lexicon.persons
+    ):
+        return True
+    if place > start and key in lexicon.context.name_particles:
+        return is_name(tokens.key(place + 1), lexicon)
+    return tokens.texts[place].istitle() and tokens.texts[start - 1].istitle()
+
+
+def _named(tokens: Tokens, place: int, lexicon: Lexicon) -> Span | None:
+    """Reads a given name and the family name after it; a weak one needs that, or a verb."""
+    name = lexicon.first_names.get(tokens.keys[place])
+    if name is None:
+        return None
+    end = place + 1
+    while end - place < _MAX_TOKENS and _continues(tokens, end, lexicon):
+        end += 1
+    while end > place + 1 and tokens.keys[end - 1] in lexicon.context.name_particles:
+        end -= 1
+    if name.weak and not (_has_family_name(tokens, place, end, lexicon) or _acts(tokens, place)):
+        return None
+    return Span(end, name.kind)
+
+
+def _has_family_name(tokens: Tokens, place: int, end: int, lexicon: Lexicon) -> bool:
+    family = tokens.keys[place + 1 : end]
+    known = any(key in lexicon.surnames for key in family)
+    return known or (
+        bool(family) and family[0] not in lexicon.ordinary and is_name(family[0], lexicon)
+    )
+
+
+def _acts(tokens: Tokens, place: int) -> bool:
+    """Tells "Robin holding a cat" and "Rose's cat" from "robin" and "rose", by capital and verb."""
+    following = tokens.key(place + 1)
+    return tokens.texts[place].istitle() and (
+        following.endswith("ing") or following in {"'", "is", "has", "was"}
+    )
+
+
+def _continues(tokens: Tokens, place: int, lexicon: Lexicon) -> bool:
+    key = tokens.key(place)
+    if key in {"-", "."}:
+        return _is_glued_name(tokens, place, lexicon)
+    if key in lexicon.words or key in lexicon.persons:
+        return key in lexicon.context.surname_marks
+    if key in lexicon.common_surnames:
+        return _ends_name(tokens.key(place + 1), lexicon)
+    initial = len(key) == 1 and key.isalpha() and key not in _NO_INITIALS
+    return initial or key in lexicon.context.name_particles or is_name(key, lexicon)
+
+
+def _is_glued_name(tokens: Tokens, place: int, lexicon: Lexicon) -> bool:
+    """Tells the hyphen of "jean-michel" and the point of "j.lo"."""
+    after = place + 1
+    if not tokens.key(after).isalpha() or tokens.gaps[place] or tokens.gaps[after]:
+        return False
+    return is_name(tokens.keys[after], lexicon) or tokens.texts[after].istitle()
+
+
+def _ends_name(following: str, lexicon: Lexicon) -> bool:
+    """Tells whether a name may end before this word: "emma stone in", but not "emma stone wall"."""
+    if not following.isalpha() or following.endswith("ing") or following == "and":
+        return True
+    return following in lexicon.context.boundaries

@@ -1,0 +1,119 @@
+"""Which person every sensitive word belongs to, decided from the masked text alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from device_client.transformation.forms import HEADS, PRONOUNS, Mark, Role
+from device_client.transformation.lexicon.model import Lexicon
+from device_client.transformation.phrases import Found, described_by
+from device_client.transformation.tokens import Line
+
+
+@dataclass
+class People:
+    """The persons of a prompt, numbered in the order of their first mention.
+
+    Attributes:
+        count: How many there are so far.
+        by_head: Person of a noun, by its place.
+        named: Persons that a singular pronoun may mean, oldest first.
+        topic: The person of the last pronoun.
+        fresh: Whether a new person was named after that pronoun.
+        last: The person mentioned last.
+    """
+
+    count: int = 0
+    by_head: dict[int, int] = field(default_factory=dict)
+    named: list[int] = field(default_factory=list)
+    topic: int | None = None
+    fresh: bool = False
+    last: int | None = None
+
+    def new(self) -> int:
+        """Adds a person."""
+        self.count += 1
+        return self.count - 1
+
+    def of_head(self, place: int) -> int:
+        """Returns the person of a noun; nouns side by side name one."""
+        person = self.by_head.get(place, self.by_head.get(place - 1))
+        self.by_head[place] = self.new() if person is None else person
+        return self.by_head[place]
+
+    def mention(self, person: int, *, singular: bool) -> None:
+        """Notes that a noun named a person."""
+        self.last = person
+        if singular and person not in self.named:
+            self.named.append(person)
+            self.fresh = True
+
+    def of_pronoun(self) -> int:
+        """Returns the person that a pronoun means.
+
+        That is the last pronoun's person if no new one was named since, else the only one named.
+        Where the masked text leaves it open, the pronoun is a person of its own.
+        """
+        if self.topic is not None and not self.fresh:
+            return self.topic
+        person = self.named[0] if len(self.named) == 1 else self.new()
+        if person not in self.named:
+            self.named.append(person)
+        self.topic, self.fresh, self.last = person, False, person
+        return person
+
+    def of_tag(self) -> int:
+        """Returns the person that a word without a noun describes: the last, or one left unsaid."""
+        if self.last is None:
+            self.last = self.new()
+        return self.last
+
+
+def assign(line: Line, lexicon: Lexicon) -> dict[int, int]:
+    """Finds the person of every mark.
+
+    Args:
+        line: A settled line.
+        lexicon: Nouns.
+
+    Returns:
+        Persons by the mark's place, in the order of places.
+    """
+    people = People()
+    owners: dict[int, int] = {}
+    persons = lexicon.persons
+    for place, (mark, key) in enumerate(zip(line.marks, line.keys, strict=True)):
+        if mark is not None:
+            owners[place] = _owner(line, place, mark, people, lexicon)
+        elif key in persons:
+            people.mention(people.of_head(place), singular=not persons[key])
+    return owners
+
+
+def _owner(line: Line, place: int, mark: Mark, people: People, lexicon: Lexicon) -> int:
+    role = mark.form.role
+    if role in PRONOUNS:
+        return people.of_pronoun()
+    if role in HEADS:
+        return _named(people, place, singular=role is not Role.PLURAL)
+    described, noun = described_by(line, place, lexicon)
+    if described is Found.PERSON and noun != place:
+        return people.of_head(noun)
+    if mark.form.attribute == "gender" and (
+        place in people.by_head or _is_noun(line, place, lexicon)
+    ):
+        return _named(people, place, singular=True)
+    return people.of_tag()
+
+
+def _named(people: People, place: int, *, singular: bool) -> int:
+    person = people.of_head(place)
+    people.mention(person, singular=singular)
+    return person
+
+
+def _is_noun(line: Line, place: int, lexicon: Lexicon) -> bool:
+    """Tells "the male has a drink" from ", male,"."""
+    while place and (before := line.marks[place - 1]) and before.form.role is Role.ADJECTIVE:
+        place -= 1
+    return place > 0 and line.keys[place - 1] in lexicon.context.determiners

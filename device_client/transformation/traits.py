@@ -1,0 +1,112 @@
+"""Words that give an attribute away without naming a value: left out, replaced or reported."""
+
+from __future__ import annotations
+
+from device_client.transformation.forms import HINTS, Mark, Role
+from device_client.transformation.lexicon.model import Lexicon
+from device_client.transformation.tokens import Line
+
+_MAX_ADJECTIVES = 4
+
+
+def settle_traits(line: Line, lexicon: Lexicon) -> None:
+    """Leaves out or replaces what gives a hidden attribute away.
+
+    Args:
+        line: A line whose adjectives are settled but not yet compacted.
+        lexicon: Boundaries of phrases.
+    """
+    hints = [
+        (place, mark) for place, mark in enumerate(line.marks) if mark and mark.form.role in HINTS
+    ]
+    hidden = hidden_attributes(line) if hints else set()
+    for place, mark in hints:
+        if place in line.dropped:
+            continue
+        if not mark.strong and mark.form.attribute not in hidden:
+            line.unmark(place)
+            line.hints.append((mark.form.attribute, mark.surface))
+        elif mark.form.role is Role.TRAIT and _cut_phrase(line, place, lexicon):
+            continue
+        elif mark.form.role is Role.ORIGIN:
+            _replace_origin(line, place, mark, lexicon)
+        else:
+            _replace(line, place, mark.form.neutral, lexicon)
+
+
+def hidden_attributes(line: Line, without: set[int] | None = None) -> set[str]:
+    """Returns the attributes that have a slot, the places in `without` not counted."""
+    left_out = line.dropped | (without or set())
+    moved = [item for items in line.inserted.values() for item in items if isinstance(item, Mark)]
+    slots = [
+        mark for place, mark in enumerate(line.marks) if mark and place not in left_out
+    ] + moved
+    return {mark.form.attribute for mark in slots if mark.form.role not in HINTS}
+
+
+def _replace(line: Line, place: int, words: str, lexicon: Lexicon) -> None:
+    if words:
+        line.dropped.add(place)
+        line.inserted.setdefault(place, []).extend(words.split())
+    else:
+        line.drop_with_adverbs(place, lexicon.context.adverbs)
+
+
+def _replace_origin(line: Line, place: int, mark: Mark, lexicon: Lexicon) -> None:
+    """Writes "in a city" for "in Lagos", and "city street" for "Lagos street"."""
+    before = line.keys[place - 1] if place else ""
+    alone = (
+        place + 1 == len(line.keys)
+        or not line.keys[place + 1].isalpha()
+        or line.keys[place + 1] in lexicon.context.boundaries
+    )
+    words = mark.form.neutral
+    if (
+        alone
+        and before in lexicon.context.boundaries
+        and before not in lexicon.context.determiners - {"of"}
+    ):
+        words = "a " + words
+    _replace(line, place, words, lexicon)
+
+
+def _cut_phrase(line: Line, place: int, lexicon: Lexicon) -> bool:
+    """Drops "with a long beard"; tells whether the words around it allow that."""
+    start = place
+    while start and place - start < _MAX_ADJECTIVES and _is_adjective(line, start - 1, lexicon):
+        start -= 1
+    if start and _is_determiner(line, start - 1, lexicon):
+        start -= 1
+    before = line.keys[start - 1] if start else ","
+    following = line.key_after(place)
+    if following.isalpha() and following != "and" and following not in lexicon.context.boundaries:
+        line.dropped.add(place)
+        return True
+    if before not in lexicon.context.phrase_starts:
+        return False
+    if following == "and" and before not in {"and", ","}:
+        line.dropped.update(range(start, place + 2))
+    else:
+        line.dropped.update(range(max(start - 1, 0), place + 1))
+    return True
+
+
+def _is_adjective(line: Line, place: int, lexicon: Lexicon) -> bool:
+    mark, key = line.marks[place], line.keys[place]
+    if mark is not None:
+        return mark.form.role in {Role.ADJECTIVE, Role.HINT}
+    context = lexicon.context
+    return (
+        key.isalpha()
+        and key not in context.boundaries | context.phrase_starts | context.determiners
+        and key not in lexicon.persons
+    ) or key == "-"
+
+
+def _is_determiner(line: Line, place: int, lexicon: Lexicon) -> bool:
+    mark = line.marks[place]
+    return (
+        mark.form.role is Role.OBLIQUE
+        if mark
+        else line.keys[place] in lexicon.context.determiners - {"of"}
+    )

@@ -1,0 +1,62 @@
+"""What the parser cannot vouch for is refused before it is read."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from device_client.transformation.lexicon.model import Lexicon
+from obclip.errors import PromptRefused
+
+MAX_CHARACTERS = 4000
+
+_TAG = re.compile(r"<[^<>]*:[^<>]*>|</?\w+>")
+_WILDCARD = re.compile(r"__[\w/-]+__|\{[^{}]*\|[^{}]*\}|\[[^\[\]]*\|[^\[\]]*\]|\$\{?\w+")
+_MIXED = re.compile(r"(?<!\w)(?=\w*[^\W\d_])[\w@$!]*[\d@$][\w@$!]*(?!\w)")
+_SPACED = re.compile(r"(?<!\w)(?:[a-z] ){2,}[a-z](?!\w)")
+_LEET = str.maketrans("013457@$!", "oieastasi")
+_REMEDY = "write it in plain English words"
+
+
+def refuse_unreadable(text: str, lexicon: Lexicon) -> None:
+    """Refuses what could hide a sensitive word from the parser.
+
+    Args:
+        text: Canonicalised text.
+        lexicon: The words.
+
+    Raises:
+        PromptRefused: With the reason, which quotes nothing of the text.
+    """
+    if len(text) > MAX_CHARACTERS:
+        raise PromptRefused(f"it has more than {MAX_CHARACTERS} characters", "shorten it")
+    if not text.isascii() and any(_is_foreign(character) for character in text):
+        raise PromptRefused("it has letters of another script than the Latin one", _REMEDY)
+    if "<" in text and _TAG.search(text):
+        raise PromptRefused("it loads a model by a tag", "remove the tag in angle brackets")
+    if any(sign in text for sign in "{[$_") and _WILDCARD.search(text):
+        raise PromptRefused("it has a wildcard or alternatives", "choose one and write it out")
+    folded = text.lower()
+    hidden = {match[0].translate(_LEET) for match in _MIXED.finditer(folded)}
+    for match in _SPACED.finditer(folded):
+        hidden |= _parts(match[0].replace(" ", ""))
+    if not hidden.isdisjoint(lexicon.words):
+        raise PromptRefused(
+            "a sensitive word in it is disguised by digits, signs or spaces", _REMEDY
+        )
+
+
+def _parts(letters: str) -> set[str]:
+    """Returns what a run of single letters may spell."""
+    length = len(letters)
+    return {letters[start:end] for start in range(length) for end in range(start + 3, length + 1)}
+
+
+def _is_foreign(character: str) -> bool:
+    return (
+        character.isalpha()
+        and not character.isascii()
+        and not unicodedata.name(character, "").startswith(
+            ("LATIN", "FEMININE ORDINAL", "MASCULINE ORDINAL")
+        )
+    )

@@ -1,0 +1,14 @@
+import pytest
+
+from tests.fakes.scripted_service import HonestCloud
+from tests.fakes.tiny_bundle import TinyBundle, write_tiny_bundle
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> TinyBundle:
+    return write_tiny_bundle(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def cloud(tiny_bundle: TinyBundle) -> HonestCloud:
+    return HonestCloud(tiny_bundle)

@@ -1,0 +1,81 @@
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.unit.device_client.commands.conftest import Program
+
+PROMPT = "an old woman in a garden"
+KEYS = {"attributes", "candidates", "n", "refused", "remedy", "effective_set", "leakage"}
+
+
+def test_the_candidates_are_lines(program: Program) -> None:
+    outcome = program("candidates", PROMPT)
+    assert outcome.code == 0
+    lines = outcome.out.splitlines()
+    assert len(lines) == 6
+    assert PROMPT in lines
+    assert "N = 6" in outcome.err
+
+
+def test_json_has_the_keys(program: Program) -> None:
+    outcome = program("candidates", "--json", PROMPT)
+    facts = outcome.facts
+    assert (outcome.code, outcome.err, set(facts)) == (0, "", KEYS)
+    assert facts["attributes"] == {
+        "gender": ["female", "male"],
+        "age": ["young", "middle-aged", "old"],
+    }
+    assert (facts["n"], facts["refused"], facts["effective_set"]) == (6, None, None)
+    assert facts["candidates"][2] == PROMPT
+    assert facts["leakage"]["bits"] == 0
+
+
+def test_every_candidate_gives_the_same_json(program: Program) -> None:
+    candidates = program("candidates", "--json", PROMPT).facts["candidates"]
+    assert len({program("candidates", "--json", prompt).out for prompt in candidates}) == 1
+
+
+def test_a_block_tells_its_bits(program: Program) -> None:
+    facts = program("candidates", "--json", PROMPT, "--max-candidates", "3").facts
+    assert facts["n"] == 3
+    assert facts["leakage"]["bits"] == 1
+
+
+def test_a_refused_prompt_is_3(program: Program) -> None:
+    outcome = program("candidates", "--json", "")
+    assert outcome.code == 3
+    assert set(outcome.facts) == KEYS
+    assert (outcome.facts["n"], outcome.facts["candidates"]) == (0, [])
+    assert "empty" in outcome.facts["refused"]
+    assert "refused" in outcome.error_line()
+    assert program("candidates", "").code == 3
+
+
+@pytest.mark.parametrize("source", ["file", "standard input"])
+def test_a_batch_is_a_json_line_each(
+    program: Program, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    text = f"{PROMPT}\n\na forest at night\n"
+    Path("prompts.txt").write_text(text)
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    outcome = program("candidates", "--batch", "prompts.txt" if source == "file" else "-")
+    records = [json.loads(line) for line in outcome.out.splitlines()]
+    assert outcome.code == 0
+    assert [record["n"] for record in records] == [6, 0, 1]
+    assert all(set(record) == KEYS for record in records)
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), (PROMPT, "--batch", "-"), ("--batch", "absent.txt"), ("--batch", ".")]
+)
+def test_wrong_input_is_one_line(program: Program, arguments: tuple[str, ...]) -> None:
+    outcome = program("candidates", *arguments)
+    assert outcome.code == 2
+    assert ";" in outcome.error_line()
+
+
+def test_a_batch_that_is_no_text_is_named(program: Program) -> None:
+    Path("picture.bin").write_bytes(b"\xff\xfe\xff")
+    assert "picture.bin" in program("candidates", "--batch", "picture.bin").error_line()

@@ -1,0 +1,55 @@
+import pytest
+
+from device_client.transformation.ages import AFTER, BEFORE, PEOPLE, AgeGrammar, years_of
+
+GRAMMAR = AgeGrammar((34, 59))
+
+
+def read(text: str) -> list[tuple[str, int]]:
+    """Returns the kind and value of every age found."""
+    kinds = {BEFORE: "before", AFTER: "after", PEOPLE: "people"}
+    marks = [mark for _, _, mark in GRAMMAR.find(text)]
+    return [(kinds[chr(ord(mark) & 0xFF00)], ord(mark) & 0xFF) for mark in marks]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("a 25-year-old woman", [("before", 0)]),
+        ("a 4 0 - year - old man", [("before", 1)]),
+        ("a seventy-eight year old man", [("before", 2)]),
+        ("she is about 20 years old", [("before", 0)]),
+        ("a 6 month old baby", [("before", 0)]),
+        ("a 19yo girl", [("before", 0)]),
+        ("a woman aged 61", [("after", 2)]),
+        ("a man at the age of 90", [("after", 2)]),
+        ("a woman in her late 30s", [("after", 1)]),
+        ("a man in his mid - 4 0 s", [("after", 1)]),
+        ("a man in his twenties", [("after", 0)]),
+        ("a thirty-something", [("before", 1)]),
+        ("two 5-year-olds", [("people", 0)]),
+        ("an 18 year girl", [("before", 0)]),
+        ("a hundred and five years old", [("before", 2)]),
+    ],
+)
+def test_ages_in_digits_words_and_decades(text: str, found: list[tuple[str, int]]) -> None:
+    assert read(text) == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["the year 1990", "a 300 year old oak", "in the 1960s", "8 k", "1 9 6 0 s style", "two women",
+     "a middle-aged three", "a man in the 60s"],
+)  # fmt: skip
+def test_other_numbers_are_no_ages(text: str) -> None:
+    assert read(text) == []
+
+
+@pytest.mark.parametrize("years", range(120))
+def test_every_age_has_one_value_in_digits_and_words(years: int) -> None:
+    units = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+    assert years_of(str(years)) == years
+    if 21 <= years < 100 and years % 10:
+        tens = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+        words = f"{tens[years // 10 - 2]}-{units[years % 10 - 1]}"
+        assert read(f"a {words}-year-old man") == read(f"a {years}-year-old man") != []

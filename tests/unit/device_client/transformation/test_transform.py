@@ -1,0 +1,166 @@
+"""Prompts and their masked texts: one line for every kind of word."""
+
+import pytest
+
+from device_client.private_side.choice import index_of, own_words_of
+from device_client.transformation import Transformation, transform
+from obclip.errors import InvalidRequest
+
+
+def own_candidate(hidden: Transformation) -> str:
+    return hidden.skeleton.candidates()[index_of(hidden.choice)]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "masked"),
+    [
+        # gender, age and ethnicity in one noun phrase
+        ("an old asian man", "a [age] [ethnicity] [woman/man]"),
+        ("A young woman", "A [age] [woman/man]"),
+        ("young, african, female, portrait", "[age], [ethnicity], [female/male], portrait"),
+        ("a girl in a red hat", "a [age] [woman/man] in a red hat"),
+        ("an African girl", "a [age] [ethnicity] [woman/man]"),
+        ("a teenage girl", "a [age] [woman/man]"),
+        ("a young, old man", "a [age] [woman/man]"),
+        ("a grandma with a cat", "a [age] [female/male] relative with a cat"),
+        ("a child and a baby elephant", "a [age] person and a baby elephant"),
+        ("a Nigerian actress", "a [ethnicity] [actress/actor]"),
+        ("a latina with a fan", "a [ethnicity] with a fan"),
+        ("two Frenchwomen", "two [ethnicity] [women/men]"),
+        ("a black woman in a black coat", "a [ethnicity] [woman/man] in a black coat"),
+        ("a black and white photo of a man", "a black and white photo of a [woman/man]"),
+        ("an old house, an old wizard", "an old house, a [age] [witch/wizard]"),
+        ("a heroine", "a [female/male] hero"),
+        ("two policemen's hats", "two [policewomen/policemen]'s hats"),
+        ("the ladies' choice", "the [women/men]'s choice"),
+        ("a watchman", "a [watchwoman/watchman]"),
+        ("a catgirl", "a [age] cat [woman/man]"),
+        ("1girl, solo", "1 [age] [woman/man], solo"),
+        # ages
+        ("a 78-year-old man", "a [age] [woman/man]"),
+        ("a woman in her 60s, smiling", "a [age] [woman/man], smiling"),
+        ("a tall woman aged 25", "a tall [age] [woman/man]"),
+        ("a woman, 25 years old, in Paris", "a [woman/man], [age], in Paris"),
+        ("he is about 20 years old", "[she/he] is [age]"),
+        ("two 5-year-olds", "two [age] people"),
+        # origin and skin
+        ("a man from the Netherlands", "a [ethnicity] [woman/man]"),
+        ("a woman of Russian descent", "a [ethnicity] [woman/man]"),
+        ("a woman with very dark skin", "a [ethnicity] [woman/man]"),
+        ("a chinese woman in Tokyo", "a [ethnicity] [woman/man] in a city"),
+        # what gives an attribute away
+        ("a man with a long white beard and blue eyes", "a [woman/man] with blue eyes"),
+        ("a pregnant woman", "a [woman/man]"),
+        ("a handsome bearded man", "an attractive [woman/man]"),
+        ("a woman in a dress", "a [woman/man] in an outfit"),
+        ("a lesbian couple", "a couple"),
+        # names
+        ("emma watson wearing a hat", "a [woman/man] wearing a hat"),
+        ("queen elizabeth and her dog", "[queen/king] and [her/his] dog"),
+        ("Mr. Bean waving", "a [woman/man] waving"),
+        ("a woman by greg rutkowski and alphonse mucha",
+         "a [woman/man] by greg rutkowski and alphonse mucha"),
+        ("a castle in the style of Stephen King", "a castle in the style of Stephen King"),
+        # pronouns
+        ("a woman with her dog", "a [woman/man] with [her/his] dog"),
+        ("a doctor washing his hands", "a doctor washing [her/his] hands"),
+        ("someone told him that he won", "someone told [her/him] that [she/he] won"),
+        ("a girl, he/she smiles", "a [age] [woman/man], they smiles"),
+        # several persons
+        ("a man gives a woman a laptop", "a [woman/man] gives a [woman/man] a laptop"),
+        ("a father and his sons", "a [mother/father] and [her/his] [daughters/sons]"),
+        # weights
+        ("(asian:1.3) woman", "([ethnicity]:1.3) [woman/man]"),
+    ],
+)  # fmt: skip
+def test_a_prompt_and_its_masked_text(prompt: str, masked: str) -> None:
+    assert transform(prompt).skeleton.masked_text == masked
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "a castle on a hill, golden hour, 8 k",
+        "a king size bed and god rays",
+        "two dogs and a bee",
+        "a human reflection in the water",
+        "a baby elephant next to an old car",
+        "an astronaut riding a horse",
+        "the lord of the rings, a cowboy hat, a manhole",
+        "an old town with a black door",
+    ],
+)
+def test_a_prompt_without_attributes_has_one_candidate(prompt: str) -> None:
+    assert transform(prompt).skeleton.n == 1
+
+
+@pytest.mark.parametrize(
+    ("prompt", "own"),
+    [
+        ("a teenage Nigerian girl", "a young african woman"),
+        ("an elderly gentleman with his cat", "an old man with his cat"),
+        ("a 45 year old french waiter", "a middle-aged european waiter"),
+        ("A man gives a woman his laptop", "A man gives a woman his laptop"),
+        ("a female king", "a queen"),
+        ("an elf wizard, female", "an elf witch, female"),
+    ],
+)
+def test_the_choice_is_the_users_own_candidate(prompt: str, own: str) -> None:
+    hidden = transform(prompt)
+    assert own_candidate(hidden) == own
+    assert own_words_of(hidden.choice) == prompt
+
+
+def test_articles_fit_every_value() -> None:
+    assert set(transform("a young woman").skeleton.candidates()) == {
+        f"{article} {age} {noun}"
+        for article, age in (("a", "young"), ("a", "middle-aged"), ("an", "old"))
+        for noun in ("woman", "man")
+    }
+    assert "a european actress" in transform("an italian actor").skeleton.candidates()
+
+
+def test_candidates_are_in_canonical_order() -> None:
+    skeleton = transform("an old asian man").skeleton
+    assert skeleton.attributes == ("gender", "age", "ethnicity")
+    assert skeleton.candidates()[0] == "a young caucasian woman"
+    assert skeleton.candidates()[1] == "a young african woman"
+    assert skeleton.candidates()[-1] == "an old european man"
+
+
+def test_over_the_cap_the_last_slots_become_neutral() -> None:
+    prompt = "a young asian woman and an old african man with his dog, she has a hat"
+    skeleton = transform(prompt).skeleton
+    assert skeleton.n == 30
+    assert "person with" in skeleton.masked_text
+    assert "they have a hat" in skeleton.masked_text
+
+
+def test_a_block_is_closed_and_says_what_it_tells() -> None:
+    skeleton = transform("an old asian man", max_candidates=6).skeleton
+    assert (skeleton.n, skeleton.total) == (6, 30)
+    assert skeleton.leakage_bits == pytest.approx(2.3219, abs=1e-4)
+    for index, candidate in enumerate(skeleton.candidates()):
+        again = transform(candidate, max_candidates=6)
+        assert again.skeleton == skeleton
+        assert index_of(again.choice) == index
+
+
+def test_fewer_than_two_candidates_are_no_hiding_place() -> None:
+    with pytest.raises(InvalidRequest):
+        transform("a woman", max_candidates=1)
+
+
+def test_words_that_may_tell_are_reported() -> None:
+    assert transform("a person with a beard in Lagos").skeleton.hints == (
+        ("ethnicity", "Lagos"),
+        ("gender", "beard"),
+    )
+    assert transform("a bald old man").skeleton.hints == (("gender", "bald"),)
+    assert transform("a bald eagle").skeleton.hints == ()
+
+
+def test_nothing_prints_the_prompt() -> None:
+    hidden = transform("a secretive old man", "hidden treasure")
+    assert "secret" not in repr(hidden)
+    assert "treasure" not in repr(hidden)

@@ -1,0 +1,42 @@
+import pytest
+
+from device_client.transformation import TransformationRefused, transform
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "",
+        "   ",
+        "\u0436\u0435\u043d\u0449\u0438\u043d\u0430",
+        "\u5973\u4eba in a garden",
+        "<lora:someone:0.8> portrait",
+        "a {man|woman} in a car",
+        "a __person__ in a car",
+        "a [cat|dog] in a car",
+        "a w0man in a car",
+        "a w o m a n in a car",
+        "a m@n",
+        "word " * 2000,
+    ],
+)
+def test_what_could_hide_a_sensitive_word_is_refused(prompt: str) -> None:
+    with pytest.raises(TransformationRefused):
+        transform(prompt)
+
+
+def test_a_refusal_quotes_nothing() -> None:
+    with pytest.raises(TransformationRefused) as refusal:
+        transform("a secret w0man")
+    assert "secret" not in f"{refusal.value} {refusal.value!r}"
+    assert refusal.value.remedy
+
+
+def test_the_negative_prompt_is_refused_too() -> None:
+    with pytest.raises(TransformationRefused):
+        transform("a woman", "<lora:x:1>")
+
+
+@pytest.mark.parametrize("prompt", ["(asian:1.3) woman", "((old)) man", "a [young] girl, 8k, 4 k"])
+def test_weights_are_read(prompt: str) -> None:
+    assert transform(prompt).skeleton.n > 1
