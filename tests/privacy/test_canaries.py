@@ -18,15 +18,9 @@ from tests.fakes.scripted_service import (
     service_card,
 )
 from tests.fakes.tiny_bundle import TinyBundle
+from tests.privacy.canaries import CANARIES, PROMPT, leaked
 
-# One word of the skeleton, two of the sensitive slots.
-CANARIES = ("xylophone", "elderly", "lady")
-PROMPT = "a portrait of an elderly lady with a xylophone"
 FAULTS = BROKEN | {name: damage(1) for name, damage in AT_CANDIDATE.items()}
-
-
-def leaked(text: str) -> list[str]:
-    return [canary for canary in CANARIES if canary in text.lower()]
 
 
 def generate(bundle: TinyBundle, cloud: HonestCloud, script: Script) -> GenerationResult:

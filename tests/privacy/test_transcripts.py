@@ -5,75 +5,27 @@ on the wire, the calls with their metadata and order, and the error shown are eq
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 
 import pytest
 
-from device_client.client import ObCLIP
 from device_client.private_side.choice import index_of
 from device_client.transformation import transform
-from obclip.errors import ObclipError
 from tests.fakes.faults import AT_CANDIDATE, BROKEN, STATUSES, stall_after, status_after
-from tests.fakes.recording_wire import DATA, RESET_STREAM, Frame, recording_wire
-from tests.fakes.scripted_service import (
-    Call,
-    HonestCloud,
-    Request,
-    Script,
-    honest,
-    scripted_service,
-    service_card,
-)
+from tests.fakes.recording_wire import DATA, RESET_STREAM
+from tests.fakes.scripted_service import HonestCloud, Request, honest
 from tests.fakes.tiny_bundle import TinyBundle
+from tests.privacy.observation import Device, assert_one_observation
 
 PROMPT = "a portrait of an old woman with glasses"
 CANDIDATES = transform(PROMPT, max_candidates=30).skeleton.candidates()
 LARGE = transform("an old asian woman at the beach", max_candidates=30).skeleton.candidates()
 POSITIONS = range(len(CANDIDATES))
-SEED, STEPS, SWITCH_POINT = 11, 4, 2
-
-
-@dataclass(frozen=True)
-class Observation:
-    """Everything that an observer outside the device could see, and what the user is told."""
-
-    calls: tuple[Call, ...]
-    frames: tuple[tuple[Frame, ...], ...]
-    error: str | None
-
-
-class Device:
-    """Runs the device once against a scripted service and observes it."""
-
-    def __init__(self, bundle: TinyBundle, cloud: HonestCloud) -> None:
-        self._bundle, self._cloud = bundle, cloud
-
-    def observe(self, prompt: str, script: Script, timeout_s: float = 30.0) -> Observation:
-        with scripted_service(self._cloud, service_card(self._bundle), script) as service:
-            with recording_wire(service.address) as wire:
-                error = self._generate(wire.address, prompt, timeout_s)
-            calls = service.wait_for_calls(2)
-        return Observation(calls, tuple(wire.frames()), error)
-
-    def _generate(self, address: str, prompt: str, timeout_s: float) -> str | None:
-        with ObCLIP.connect(address, self._bundle.folder, timeout_s=timeout_s) as obclip:
-            try:
-                obclip.generate(prompt, seed=SEED, steps=STEPS, switch_point=SWITCH_POINT)
-            except ObclipError as error:
-                return f"{type(error).__name__}: {error}".replace(address, "ADDRESS")
-        return None
 
 
 @pytest.fixture
 def device(tiny_bundle: TinyBundle, cloud: HonestCloud) -> Device:
     return Device(tiny_bundle, cloud)
-
-
-def assert_one_observation(observations: list[Observation]) -> Observation:
-    first = observations[0]
-    assert all(other == first for other in observations[1:])
-    return first
 
 
 def test_the_prompts_are_all_choices_of_one_set() -> None:

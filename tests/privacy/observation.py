@@ -1,0 +1,69 @@
+"""What an observer outside the device sees of it, for a prompt and a behaviour of the service."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from device_client.client import ObCLIP
+from obclip.errors import ObclipError
+from tests.fakes.recording_wire import Frame, recording_wire
+from tests.fakes.scripted_service import (
+    Call,
+    HonestCloud,
+    Script,
+    ScriptedService,
+    scripted_service,
+    service_card,
+)
+from tests.fakes.tiny_bundle import TinyBundle
+
+SEED, STEPS, SWITCH_POINT = 11, 4, 2
+
+
+@dataclass(frozen=True)
+class Observation:
+    """Everything that an observer outside the device could see, and what the user is told."""
+
+    calls: tuple[Call, ...]
+    frames: tuple[tuple[Frame, ...], ...]
+    error: str | None
+
+
+class Device:
+    """Runs the device once against a scripted service and observes it."""
+
+    def __init__(self, bundle: TinyBundle, cloud: HonestCloud) -> None:
+        self._bundle, self._cloud = bundle, cloud
+
+    def observe(self, prompt: str, script: Script, timeout_s: float = 30.0) -> Observation:
+        return self.observe_session([prompt], script, timeout_s)
+
+    def observe_session(
+        self, prompts: Sequence[str], script: Script, timeout_s: float = 30.0
+    ) -> Observation:
+        """Makes several pictures over one connection."""
+        with scripted_service(self._cloud, service_card(self._bundle), script) as service:
+            with recording_wire(service.address) as wire:
+                error = self._generate(wire.address, prompts, timeout_s)
+            calls = _ended_calls(service)
+        return Observation(calls, tuple(wire.frames()), error)
+
+    def _generate(self, address: str, prompts: Sequence[str], timeout_s: float) -> str | None:
+        with ObCLIP.connect(address, self._bundle.folder, timeout_s=timeout_s) as obclip:
+            try:
+                for prompt in prompts:
+                    obclip.generate(prompt, seed=SEED, steps=STEPS, switch_point=SWITCH_POINT)
+            except ObclipError as error:
+                return f"{type(error).__name__}: {error}".replace(address, "ADDRESS")
+        return None
+
+
+def _ended_calls(service: ScriptedService) -> tuple[Call, ...]:
+    """Waits for the card and one generation; the connection is closed, so more have ended too."""
+    return service.wait_for_calls(2)
+
+
+def assert_one_observation(observations: list[Observation]) -> Observation:
+    """Fails unless all observations are equal, byte for byte."""
+    first = observations[0]
+    assert all(other == first for other in observations[1:])
+    return first
