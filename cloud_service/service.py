@@ -186,11 +186,17 @@ def _service_card(card: ModelCard, settings: Settings) -> ServiceCard:
             latents=card.latents,
             scheduler=card.schedule,
             limits=limits,
-            profiles=tuple(Profile),
+            profiles=_profiles(card),
             step_kinds=card.step_kinds,
         )
     except ValueError as error:
         raise CannotStart(str(error), "lower OBCLIP_MAX_CANDIDATES or OBCLIP_MAX_STEPS") from error
+
+
+def _profiles(card: ModelCard) -> tuple[Profile, ...]:
+    """Those whose step kinds the bundle has."""
+    kinds = {kind.name for kind in card.step_kinds}
+    return tuple(profile for profile in Profile if profile.step_kinds() <= kinds)
 
 
 def _repository(settings: Settings, bundle: Path, card: ModelCard) -> Callable[[Path], Path]:
