@@ -94,6 +94,19 @@ def write_repository(folder: Path, bundle: Path, card: ModelCard) -> None:
         (target / "config.pbtxt").write_text(config, "utf-8")
 
 
+def select_models(folder: Path, repository: Path, card: ModelCard) -> None:
+    """Makes a repository of links to the models of another one that a card needs.
+
+    Args:
+        folder: the new repository, an empty folder.
+        repository: the other one, which may hold more models.
+        card: with the step kinds that are needed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for model in (TEXT_ENCODER, *(kind.name for kind in card.step_kinds)):
+        (folder / model).symlink_to(repository.resolve() / model)
+
+
 def _text_shapes(card: ModelCard, width: int) -> dict[str, str]:
     tokens = card.text.max_tokens
     return {"tokens": _dims((tokens,)), "embedding": _dims((tokens, width))}
