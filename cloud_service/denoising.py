@@ -1,18 +1,20 @@
 """The cloud's part of a run: the first steps, for all candidates, from the same noise."""
 
+import math
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cloud_service.inference import InferenceBackend
+from cloud_service.branches import Branches
+from cloud_service.inference import MODEL_OUTPUT, InferenceBackend, UnetAnswer, UnetCall
 from cloud_service.job import GenerationJob
 from obclip.card import ServiceCard
 from obclip.guidance import guide
 from obclip.noise import initial_latents
-from obclip.plan import Step
+from obclip.plan import UNET_REUSE, Rows, Step, step_cost
 from obclip.solver import DpmSolver, SolverState
 from obclip.tensors import require_finite
 
@@ -51,7 +53,8 @@ class DenoisingRun:
         self._backend = backend
         self._solver = DpmSolver(card.scheduler, job.steps)
         self._latent_shape = card.latents.shape
-        self._evals_of = {cost.name: cost.evals for cost in card.step_kinds}
+        self._step_kinds = card.step_kinds
+        self._cached: dict[str, Branches] = {}
         self.cost = Cost()
 
     async def run(self, on_step: OnStep) -> SolverState:
@@ -81,47 +84,108 @@ class DenoisingRun:
             state = self._solver.step(state, output, step.index)
             await on_step(step.index + 1)
         self.cost.server_s = time.perf_counter() - start
+        self._cached.clear()
         _require_finite_state(state)
         return state
 
-    async def _encode(self) -> Array:
-        """(N, L, D), or (2 N, L, D) with the negative prompt's rows first when guided."""
-        ids = self._job.candidate_ids
-        if not self._job.is_guided:
-            return await self._encode_in_chunks(ids)
-        embedded = await self._encode_in_chunks(np.concatenate([self._job.negative_ids, ids]))
-        return np.concatenate([np.repeat(embedded[:1], len(ids), axis=0), embedded[1:]])
-
-    async def _encode_in_chunks(self, ids: NDArray[np.int64]) -> Array:
+    async def _encode(self) -> Branches:
+        """The negative prompt's row, none when there is no guidance, and the candidates'."""
+        negative = self._job.negative_ids[: int(self._job.is_guided)]
+        ids = np.concatenate([negative, self._job.candidate_ids])
         size = self._backend.max_batch_size
         chunks = [ids[start : start + size] for start in range(0, len(ids), size)]
-        return np.concatenate([await self._backend.encode_text(chunk) for chunk in chunks])
+        rows = np.concatenate([await self._backend.encode_text(chunk) for chunk in chunks])
+        return Branches(rows[: len(negative)], rows[len(negative) :])
 
-    async def _predict(self, step: Step, latents: Array, embeddings: Array) -> Array:
-        if not self._job.is_guided:
-            return await self._call(step, latents, embeddings)
-        output = await self._call(step, np.concatenate([latents, latents]), embeddings)
-        unconditional, conditional = np.split(output, 2)
-        return guide(unconditional, conditional, self._job.guidance_scale)
+    async def _predict(self, step: Step, latents: Array, embeddings: Branches) -> Array:
+        """The guided output of all candidates, (N, C, H, W), or one row for a trunk step."""
+        rows = Branches(latents, latents).rows(step, len(latents))
+        answer = await self._call(step, rows, embeddings.rows(step, len(latents)))
+        self._keep(step, answer)
+        output = Branches.split(answer[MODEL_OUTPUT], step, len(latents))
+        if step.unconditional is Rows.NONE:
+            return output.conditional
+        unconditional = output.unconditional
+        if len(unconditional) < len(output.conditional):
+            # One row at the mean latent serves all; where latents are still equal, exactly.
+            shift = latents - rows[:1]
+            kept = self._job.plan.shared_as
+            unconditional = self._solver.moved(unconditional, shift, step.index, kept)
+        return guide(unconditional, output.conditional, self._job.guidance_scale)
 
-    async def _call(self, step: Step, latents: Array, embeddings: Array) -> Array:
-        """One call, or as many as the backend's batch size needs."""
+    def _keep(self, step: Step, answer: UnetAnswer) -> None:
+        for name in step.leaves:
+            self._cached[name] = Branches.split(answer[name], step, self._job.candidates)
+
+    async def _call(self, step: Step, latents: Array, embeddings: Array) -> UnetAnswer:
+        """All rows of a step, in one call, or in as many as their sets and their number need."""
+        candidates = self._job.candidates
+        call = UnetCall(
+            step.kind,
+            latents,
+            np.full(len(latents), self._solver.timesteps[step.index], np.float32),
+            embeddings,
+            {name: self._cached[name].rows(step, candidates) for name in step.takes},
+            step.leaves,
+        )
+        self.cost.evals += step_cost(step, candidates, self._step_kinds).evals
+        parts = [part async for part in self._parts(step, call)]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    async def _parts(self, step: Step, call: UnetCall) -> AsyncIterator[UnetAnswer]:
         size = self._backend.max_batch_size
-        outputs = []
-        for start in range(0, len(latents), size):
-            chunk = slice(start, start + size)
-            outputs.append(await self._call_once(step, latents[chunk], embeddings[chunk]))
-        return np.concatenate(outputs)
+        if step.kind != UNET_REUSE:
+            for start in range(0, len(call.latents), size):
+                yield await self._call_once(_cut(call, start, start + size))
+            return
+        for first, end, sets in _equal_sets(step, self._job.candidates, size):
+            answer = await self._call_once(_in_sets(_cut(call, first, end), sets))
+            yield {name: array.reshape(-1, *array.shape[2:]) for name, array in answer.items()}
 
-    async def _call_once(self, step: Step, latents: Array, embeddings: Array) -> Array:
-        timestep = self._solver.timesteps[step.index]
-        timesteps = np.full(len(latents), timestep, np.float32)
+    async def _call_once(self, call: UnetCall) -> UnetAnswer:
         start = time.perf_counter()
-        output = await self._backend.denoise(step.kind, latents, timesteps, embeddings)
+        answer = await self._backend.denoise(call)
         self.cost.model_s += time.perf_counter() - start
-        self.cost.evals += self._evals_of[step.kind] * len(latents)
-        self.cost.batch_sizes.append(len(latents))
-        return output
+        self.cost.batch_sizes.append(math.prod(call.latents.shape[: -len(self._latent_shape)]))
+        return answer
+
+
+def _cut(call: UnetCall, start: int, end: int) -> UnetCall:
+    rows = slice(start, end)
+    return replace(
+        call,
+        latents=call.latents[rows],
+        timesteps=call.timesteps[rows],
+        embeddings=call.embeddings[rows],
+        cached={name: array[rows] for name, array in call.cached.items()},
+    )
+
+
+def _equal_sets(step: Step, candidates: int, size: int) -> Iterator[tuple[int, int, int]]:
+    """First row, end and number of sets of each call: sets in one call have equal sizes."""
+    rows = [step.unconditional.of(candidates), step.conditional.of(candidates)]
+    if not step.reuses_maps:
+        for start in range(0, sum(rows), size):
+            yield start, min(start + size, sum(rows)), min(size, sum(rows) - start)
+    elif rows[0] == rows[1]:
+        yield 0, sum(rows), 2
+    else:
+        if rows[0]:
+            yield 0, rows[0], 1
+        yield rows[0], sum(rows), 1
+
+
+def _in_sets(call: UnetCall, sets: int) -> UnetCall:
+    return replace(
+        call,
+        latents=_grouped(call.latents, sets),
+        timesteps=call.timesteps[:: len(call.latents) // sets],
+        embeddings=_grouped(call.embeddings, sets),
+    )
+
+
+def _grouped(array: Array, sets: int) -> Array:
+    return array.reshape(sets, -1, *array.shape[1:])
 
 
 def _require_finite_state(state: SolverState) -> None:

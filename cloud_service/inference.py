@@ -1,9 +1,39 @@
 """What the denoising loop needs of whatever runs the models."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+MODEL_OUTPUT = "model_output"
+UnetAnswer = Mapping[str, Array]
+
+
+@dataclass(frozen=True, eq=False)
+class UnetCall:
+    """One pass of a step kind.
+
+    A row is (B,); the kind of batch reuse takes sets of rows, (S, N), all arrays alike but the
+    timesteps, which are one for each set.
+
+    Attributes:
+        kind: the step kind, e.g. "unet_full".
+        latents: (B, C, H, W) or (S, N, C, H, W) float32.
+        timesteps: (B,) or (S,) float32, training timesteps.
+        embeddings: (B, L, D) or (S, N, L, D) float32.
+        cached: name -> (B, ...) or (S, N, ...) float32, what the kind takes beside.
+        leaves: names of the tensors that are wanted beside the model's output.
+    """
+
+    kind: str
+    latents: Array = field(repr=False)
+    timesteps: Array = field(repr=False)
+    embeddings: Array = field(repr=False)
+    cached: Mapping[str, Array] = field(default_factory=dict, repr=False)
+    leaves: tuple[str, ...] = ()
 
 
 class InferenceBackend(Protocol):
@@ -28,23 +58,14 @@ class InferenceBackend(Protocol):
             WireError: the answer has another shape.
         """
 
-    async def denoise(
-        self,
-        kind: str,
-        latents: NDArray[np.float32],
-        timesteps: NDArray[np.float32],
-        embeddings: NDArray[np.float32],
-    ) -> NDArray[np.float32]:
+    async def denoise(self, call: UnetCall) -> UnetAnswer:
         """One pass of a step kind.
 
         Args:
-            kind: the step kind, e.g. "unet_full".
-            latents: (B, C, H, W) float32, B <= max_batch_size.
-            timesteps: (B,) float32, training timesteps.
-            embeddings: (B, L, D) float32.
+            call: at most max_batch_size rows, or sets.
 
         Returns:
-            (B, C, H, W) float32, the model's prediction.
+            "model_output", shaped as the latents, and what the call asks for beside.
 
         Raises:
             BackendUnavailable: it does not answer.

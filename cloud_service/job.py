@@ -42,8 +42,8 @@ class GenerationJob:
 
     @property
     def is_guided(self) -> bool:
-        """Whether the negative prompt is needed; as in diffusers, a scale up to 1 does without."""
-        return self.guidance_scale > 1
+        """Whether the negative prompt is needed."""
+        return needs_guidance(self.guidance_scale)
 
 
 def check_request(
@@ -66,15 +66,28 @@ def check_request(
     _check_prompts(request, limits)
     _check_range("steps", request.steps, 1, limits.max_steps)
     _check_range("guidance_scale", request.guidance_scale, 0, limits.max_guidance_scale)
-    profile = Profile.from_proto(request.profile)
     return GenerationJob(
         candidate_ids=np.stack([tokenizer.encode(c, "candidates") for c in request.candidates]),
         negative_ids=tokenizer.encode(request.negative_prompt, "negative_prompt")[np.newaxis],
         seed=request.seed,
         steps=request.steps,
         guidance_scale=request.guidance_scale,
-        plan=make_plan(request.steps, request.switch_point, profile),
+        plan=_plan(request, card),
     )
+
+
+def _plan(request: generation_pb2.GenerateRequest, card: ServiceCard) -> Plan:
+    profile = Profile.from_proto(request.profile)
+    if profile not in card.profiles:
+        known = ", ".join(card.profiles)
+        raise InvalidRequest("profile", "is not one of this service", f"choose one of {known}")
+    plan = make_plan(request.steps, request.switch_point, profile)
+    return plan if needs_guidance(request.guidance_scale) else plan.without_guidance()
+
+
+def needs_guidance(scale: float) -> bool:
+    """Whether the negative prompt is needed; as in diffusers, a scale up to 1 does without."""
+    return scale > 1
 
 
 def _check_digest(stated: str, ours: str) -> None:

@@ -6,14 +6,32 @@ import string
 from importlib.resources import files
 from pathlib import Path
 
+from cloud_service.inference import MODEL_OUTPUT
 from cloud_service.settings import package_folder
 from cloud_service.triton_client import TEXT_ENCODER
 from obclip.card import ModelCard
 from obclip.errors import InvalidBundle
-from obclip.plan import UNET_FULL
+from obclip.plan import (
+    STEP_KIND_GRAPHS,
+    STEP_KINDS,
+    UNET_CACHED,
+    UNET_FULL,
+    UNET_REUSE,
+    UNET_SHALLOW,
+    UNET_UP,
+    UNET_UP_CACHED,
+)
 
-# Triton model -> its graph in the bundle.
-GRAPHS = {TEXT_ENCODER: "text_encoder/model.onnx", UNET_FULL: "unet/model.onnx"}
+_TEXT_ENCODER_GRAPH = "text_encoder/model.onnx"
+_PURPOSES = {
+    UNET_FULL: 'The step kind "unet_full": one pass of the whole UNet.',
+    UNET_SHALLOW: 'The step kind "unet_shallow": the outermost layers on a cached deep feature.',
+    UNET_REUSE: 'The step kind "unet_reuse": the UNet on sets that share attention maps.',
+    UNET_CACHED: 'The step kind "unet_cached": the UNet on cached attention outputs.',
+    UNET_UP: 'The step kind "unet_up": the up blocks on cached skip connections.',
+    UNET_UP_CACHED: 'The step kind "unet_up_cached": both at once.',
+}
+_CANDIDATES = -1  # Triton's word for an axis of any size
 _MODEL_PY = '''"""Triton loads this file; the model itself is cloud_service.triton_backend."""
 
 from cloud_service.triton_backend import TritonPythonModel
@@ -59,23 +77,72 @@ def write_repository(folder: Path, bundle: Path, card: ModelCard) -> None:
         InvalidBundle: the bundle lacks a graph.
     """
     folder, bundle = folder.resolve(), bundle.resolve()
-    shapes = _shapes(card, embedding_width(bundle))
-    for model, graph in GRAPHS.items():
+    width = embedding_width(bundle)
+    models = {TEXT_ENCODER: (_TEXT_ENCODER_GRAPH, "text_encoder", _text_shapes(card, width))}
+    for kind in card.step_kinds:
+        fields = _step_kind_fields(kind.name, card, width)
+        models[kind.name] = (STEP_KIND_GRAPHS[kind.name], "step_kind", fields)
+    for model, (graph, template, fields) in models.items():
         if not (bundle / graph).is_file():
             raise InvalidBundle(str(bundle / graph), "is absent")
         target = folder / model
         (target / "1").mkdir(parents=True, exist_ok=True)
         (target / "1" / "model.py").write_text(_MODEL_PY, "utf-8")
-        template = files("cloud_service") / "triton_templates" / f"{model}.pbtxt"
+        path = files("cloud_service") / "triton_templates" / f"{template}.pbtxt"
         onnx_file = os.path.relpath(bundle / graph, target)
-        config = string.Template(template.read_text("utf-8")).substitute(
-            shapes, onnx_file=onnx_file
-        )
+        config = string.Template(path.read_text("utf-8")).substitute(fields, onnx_file=onnx_file)
         (target / "config.pbtxt").write_text(config, "utf-8")
 
 
-def _shapes(card: ModelCard, width: int) -> dict[str, str]:
-    """The templates' names for the shapes without the batch axis."""
+def select_models(folder: Path, repository: Path, card: ModelCard) -> None:
+    """Makes a repository of links to the models of another one that a card needs.
+
+    Args:
+        folder: the new repository, an empty folder.
+        repository: the other one, which may hold more models.
+        card: with the step kinds that are needed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for model in (TEXT_ENCODER, *(kind.name for kind in card.step_kinds)):
+        (folder / model).symlink_to(repository.resolve() / model)
+
+
+def _text_shapes(card: ModelCard, width: int) -> dict[str, str]:
     tokens = card.text.max_tokens
-    shapes = {"latents": card.latents.shape, "tokens": (tokens,), "embedding": (tokens, width)}
-    return {name: ", ".join(map(str, shape)) for name, shape in shapes.items()}
+    return {"tokens": _dims((tokens,)), "embedding": _dims((tokens, width))}
+
+
+def _step_kind_fields(kind: str, card: ModelCard, width: int) -> dict[str, str]:
+    """What the template leaves open: name, tensors and warm-up of a step kind."""
+    known = STEP_KINDS[kind]
+    cached = {tensor.name: tensor.shape for tensor in card.cached_tensors}
+    own = (_CANDIDATES,) if kind == UNET_REUSE else ()
+    inputs = {
+        "latents": (*own, *card.latents.shape),
+        "timestep": (1,),
+        "encoder_hidden_states": (*own, card.text.max_tokens, width),
+        **{name: (*own, *cached[name]) for name in known.takes},
+    }
+    outputs = {name: (*own, *cached[name]) for name in known.leaves}
+    outputs = {MODEL_OUTPUT: (*own, *card.latents.shape), **outputs}
+    return {
+        "name": kind,
+        "purpose": _PURPOSES[kind],
+        "inputs": ",\n".join(_tensor(*item) for item in inputs.items()),
+        "outputs": ",\n".join(_tensor(*item) for item in outputs.items()),
+        "warmup": "\n".join(_warmup(*item) for item in inputs.items()),
+    }
+
+
+def _tensor(name: str, shape: tuple[int, ...]) -> str:
+    return f'  {{ name: "{name}" data_type: TYPE_FP32 dims: [ {_dims(shape)} ] }}'
+
+
+def _warmup(name: str, shape: tuple[int, ...]) -> str:
+    dims = _dims(tuple(1 if axis == _CANDIDATES else axis for axis in shape))
+    value = f"data_type: TYPE_FP32 dims: [ {dims} ] zero_data: true"
+    return f'    inputs {{ key: "{name}" value {{ {value} }} }}'
+
+
+def _dims(shape: tuple[int, ...]) -> str:
+    return ", ".join(map(str, shape))

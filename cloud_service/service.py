@@ -3,8 +3,8 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Collection
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,7 +13,12 @@ import grpc
 from cloud_service.admission import AdmissionQueue
 from cloud_service.listening import open_port
 from cloud_service.metrics import Metrics
-from cloud_service.model_repository import embedded_repository, embedding_width, write_repository
+from cloud_service.model_repository import (
+    embedded_repository,
+    embedding_width,
+    select_models,
+    write_repository,
+)
 from cloud_service.server import Health, add_services, build_server
 from cloud_service.servicer import ObclipServicer, ServicerParts
 from cloud_service.settings import Settings, embedded_bundle
@@ -80,6 +85,7 @@ async def running_service(settings: Settings) -> AsyncIterator[RunningService]:
     bundle = settings.bundle or embedded_bundle()
     model_card = ModelCard.load(bundle)
     model_card.verify(bundle, _OWN_PARTS)
+    model_card = _with_kinds_of(model_card, settings.profiles)
     card = _service_card(model_card, settings)
     tokenizer = PromptTokenizer(bundle / "tokenizer" / "tokenizer.json", model_card.text)
     server = build_server(card, settings.max_running)
@@ -186,11 +192,24 @@ def _service_card(card: ModelCard, settings: Settings) -> ServiceCard:
             latents=card.latents,
             scheduler=card.schedule,
             limits=limits,
-            profiles=tuple(Profile),
+            profiles=settings.profiles,
             step_kinds=card.step_kinds,
         )
     except ValueError as error:
         raise CannotStart(str(error), "lower OBCLIP_MAX_CANDIDATES or OBCLIP_MAX_STEPS") from error
+
+
+def _with_kinds_of(card: ModelCard, profiles: Collection[Profile]) -> ModelCard:
+    """The card with the step kinds that these profiles need."""
+    needed = frozenset[str]().union(*(profile.step_kinds() for profile in profiles))
+    kinds = tuple(kind for kind in card.step_kinds if kind.name in needed)
+    lacking = needed - {kind.name for kind in kinds}
+    if lacking or not kinds:
+        raise CannotStart(
+            f"the bundle lacks {', '.join(sorted(lacking)) or 'every step kind'}",
+            "export it again, or change OBCLIP_PROFILES",
+        )
+    return replace(card, step_kinds=kinds)
 
 
 def _repository(settings: Settings, bundle: Path, card: ModelCard) -> Callable[[Path], Path]:
@@ -199,9 +218,10 @@ def _repository(settings: Settings, bundle: Path, card: ModelCard) -> Callable[[
     )
 
     def choose(empty_folder: Path) -> Path:
-        if given is not None:
-            return given.resolve()
-        write_repository(empty_folder, bundle, card)
+        if given is None:
+            write_repository(empty_folder, bundle, card)
+        else:
+            select_models(empty_folder, given, card)
         return empty_folder
 
     return choose

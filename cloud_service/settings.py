@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from cloud_service.startup_error import CannotStart
 from obclip.card import Limits, ModelCard
+from obclip.plan import Profile
 
 
 class Settings(BaseSettings):
@@ -39,6 +40,10 @@ class Settings(BaseSettings):
 
     metrics_port: Annotated[int, Field(ge=0, le=65535)] | None = None
     """Loopback port of the Prometheus metrics; 0 takes a free one, None serves none."""
+
+    profiles: tuple[Profile, ...] = (Profile.BARE, Profile.BALANCED, Profile.FAST)
+    """Profiles that are served, as a JSON list; only their step kinds are loaded, which together
+    hold little more than one UNet. "paper" needs copies of most of it."""
 
     max_candidates: int = 32
     """Candidates of one request; 32 with their guidance branch fill Triton's batch of 64."""

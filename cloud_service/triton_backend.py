@@ -51,11 +51,13 @@ class TritonPythonModel:
             One response for each request, in order. One that ONNX Runtime refuses fails alone.
         """
         feeds = [self._feeds(request) for request in requests]
+        wanted = {name for request in requests for name in request.requested_output_names()}
+        outputs = [name for name in self._outputs if name in wanted]
         try:
-            answers = self._run_merged(feeds)
+            answers = self._run_merged(feeds, outputs)
         except Exception:
             # ONNX Runtime names no culprit, and one user's bad ids must not fail another's request.
-            return [self._respond_alone(feed) for feed in feeds]
+            return [self._respond_alone(feed, outputs) for feed in feeds]
         return [_response(answer) for answer in answers]
 
     def finalize(self) -> None:
@@ -68,9 +70,9 @@ class TritonPythonModel:
             for name, axes in self._inputs.items()
         }
 
-    def _run_merged(self, feeds: list[Feeds]) -> list[Feeds]:
+    def _run_merged(self, feeds: list[Feeds], outputs: list[str]) -> list[Feeds]:
         merged = {name: np.concatenate([feed[name] for feed in feeds]) for name in self._inputs}
-        answer = dict(zip(self._outputs, self._session.run(self._outputs, merged), strict=True))
+        answer = dict(zip(outputs, self._session.run(outputs, merged), strict=True))
         first_input = next(iter(self._inputs))
         ends = np.cumsum([len(feed[first_input]) for feed in feeds])
         return [
@@ -78,9 +80,9 @@ class TritonPythonModel:
             for feed, end in zip(feeds, ends, strict=True)
         ]
 
-    def _respond_alone(self, feed: Feeds) -> Any:
+    def _respond_alone(self, feed: Feeds, outputs: list[str]) -> Any:
         try:
-            return _response(self._run_merged([feed])[0])
+            return _response(self._run_merged([feed], outputs)[0])
         except Exception:
             # Fixed words: ONNX Runtime's own quote input values, and those are somebody's prompt.
             error = pb_utils.TritonError(

@@ -12,6 +12,7 @@ from tritonclient.grpc import InferInput, InferRequestedOutput
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
+from cloud_service.inference import MODEL_OUTPUT, UnetAnswer, UnetCall
 from cloud_service.startup_error import CannotStart
 from obclip.card import ModelCard
 from obclip.errors import (
@@ -21,6 +22,7 @@ from obclip.errors import (
     ServiceFailed,
     WireError,
 )
+from obclip.plan import STEP_KINDS, UNET_FULL, UNET_REUSE
 
 TEXT_ENCODER = "text_encoder"
 # A batch that no config of ours exceeds: bounds the messages before the configs are read.
@@ -54,6 +56,7 @@ class TritonClient:
         self.url = url
         self._card = card
         self._embedding_shape = (card.text.max_tokens, embedding_width)
+        self._cached_shapes = {cached.name: cached.shape for cached in card.cached_tensors}
         self._call_timeout_s = call_timeout_s
         self._max_batch_size = 1
         self._client = InferenceServerClient(url, channel_args=self._channel_args())
@@ -90,7 +93,7 @@ class TritonClient:
         Raises:
             CannotStart: a model is absent, or its tensors have other names or shapes.
         """
-        expected = {kind.name: self._step_kind_tensors() for kind in self._card.step_kinds}
+        expected = {kind.name: self._step_kind_tensors(kind.name) for kind in self._card.step_kinds}
         expected[TEXT_ENCODER] = self._text_encoder_tensors()
         sizes = [await self._check_model(name, tensors) for name, tensors in expected.items()]
         self._max_batch_size = min(*sizes, _MAX_SAMPLES)
@@ -98,40 +101,42 @@ class TritonClient:
     async def encode_text(self, input_ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """See `InferenceBackend.encode_text`."""
         shape = (len(input_ids), *self._embedding_shape)
-        return await self._infer(TEXT_ENCODER, {"input_ids": input_ids}, "last_hidden_state", shape)
+        wanted = {"last_hidden_state": shape}
+        answer = await self._infer(TEXT_ENCODER, {"input_ids": input_ids}, wanted)
+        return answer["last_hidden_state"]
 
-    async def denoise(
-        self,
-        kind: str,
-        latents: NDArray[np.float32],
-        timesteps: NDArray[np.float32],
-        embeddings: NDArray[np.float32],
-    ) -> NDArray[np.float32]:
+    async def denoise(self, call: UnetCall) -> UnetAnswer:
         """See `InferenceBackend.denoise`."""
         tensors = {
-            "latents": latents,
-            "timestep": timesteps[:, np.newaxis],  # Triton wants an axis beside the batch's
-            "encoder_hidden_states": embeddings,
+            "latents": call.latents,
+            "timestep": call.timesteps[:, np.newaxis],  # Triton wants an axis beside the batch's
+            "encoder_hidden_states": call.embeddings,
+            **call.cached,
         }
-        return await self._infer(kind, tensors, "model_output", latents.shape)
+        batch = call.latents.shape[: -len(self._card.latents.shape)]
+        shapes: dict[str, tuple[int, ...]] = {MODEL_OUTPUT: self._card.latents.shape}
+        shapes |= {name: self._cached_shapes[name] for name in call.leaves}
+        wanted = {name: (*batch, *shape) for name, shape in shapes.items()}
+        return await self._infer(call.kind, tensors, wanted)
 
     async def _infer(
-        self, model: str, tensors: Tensors, output: str, shape: tuple[int, ...]
-    ) -> NDArray[np.float32]:
+        self, model: str, tensors: Tensors, wanted: Mapping[str, tuple[int, ...]]
+    ) -> UnetAnswer:
         call = self._client.infer(
             model,
             [_infer_input(name, array) for name, array in tensors.items()],
-            outputs=[InferRequestedOutput(output)],
+            outputs=[InferRequestedOutput(name) for name in wanted],
             client_timeout=self._call_timeout_s,
         )
         try:
             result = await self._finish(call)
         except InferenceServerException as error:
             raise _translate(error) from None  # its message may quote a request
-        array: NDArray[np.float32] | None = result.as_numpy(output)
-        if array is None or array.shape != shape or array.dtype != np.float32:
-            raise WireError(f"{model} gave {output} in another shape or type than the card says")
-        return array
+        answer = {name: result.as_numpy(name) for name in wanted}
+        for name, array in answer.items():
+            if array is None or array.shape != wanted[name] or array.dtype != np.float32:
+                raise WireError(f"{model} gave {name} in another shape or type than the card says")
+        return answer
 
     async def _finish(self, call: Coroutine[Any, Any, Any]) -> Any:
         """Awaits a call to its end even when cancelled meanwhile, and is cancelled only then.
@@ -173,17 +178,25 @@ class TritonClient:
             "last_hidden_state": list(self._embedding_shape),
         }
 
-    def _step_kind_tensors(self) -> dict[str, list[int]]:
-        latents = list(self._card.latents.shape)
-        return {
+    def _step_kind_tensors(self, kind: str) -> dict[str, list[int]]:
+        latents, embedding = list(self._card.latents.shape), list(self._embedding_shape)
+        tensors = {
             "latents": latents,
             "timestep": [1],
-            "encoder_hidden_states": list(self._embedding_shape),
-            "model_output": latents,
+            "encoder_hidden_states": embedding,
+            MODEL_OUTPUT: latents,
         }
+        known = STEP_KINDS[kind]
+        cached = {name: list(self._cached_shapes[name]) for name in known.takes + known.leaves}
+        if kind == UNET_REUSE:  # rows of a set are an axis of their own
+            names = [*cached, "latents", "encoder_hidden_states", MODEL_OUTPUT]
+            return tensors | {name: [-1, *(tensors | cached)[name]] for name in names}
+        return tensors | cached
 
     def _channel_args(self) -> list[tuple[str, int]]:
-        shapes = [*self._text_encoder_tensors().values(), *self._step_kind_tensors().values()]
+        shapes = [*self._text_encoder_tensors().values()]
+        shapes += [*self._step_kind_tensors(UNET_FULL).values()]
+        shapes += [list(cached.shape) for cached in self._card.cached_tensors]
         sample_bytes = sum(math.prod(shape) for shape in shapes) * _MAX_ITEM_BYTES
         max_message_bytes = min(_MAX_SAMPLES * sample_bytes + _OVERHEAD_BYTES, 2**31 - 1)
         return [

@@ -19,6 +19,9 @@ from cloud_service.settings import package_folder
 from cloud_service.startup_error import CannotStart
 
 _LOOPBACK = "127.0.0.1"
+# One region for each model, touched as far as it is used. It must not grow: growing races with the
+# model's process, and Triton aborts (server issue 8882).
+_REGION_BYTES = 256 << 20
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 -- where Triton puts its regions, not ours to choose
 _TRITON_EXIT_TIMEOUT_S = 2  # by then the orchestrator has ended its calls
 _STOP_TIMEOUT_S = 10.0
@@ -189,6 +192,7 @@ async def running_triton(
             f"--model-repository={repository}",
             f"--backend-directory={backends}",
             f"--backend-config=python,shm-region-prefix-name={shared_memory_prefix}",
+            f"--backend-config=python,shm-default-byte-size={_REGION_BYTES}",
         ]
         process = await _spawn(installation, arguments, folder, log)
         triton = TritonProcess(process, f"{_LOOPBACK}:{port}", log)

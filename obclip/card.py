@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from obclip.errors import InvalidBundle, ModelMismatch, WireError
-from obclip.plan import Profile
+from obclip.plan import STEP_KINDS, Profile
 from obclip.schedule import NoiseSchedule
 from obclip.tensors import DTYPES, TensorType
 from obclip.v1 import service_card_pb2 as pb
@@ -167,12 +167,14 @@ class TextFormat:
 
 @dataclass(frozen=True)
 class StepKindCost:
-    """Cost of one step kind for one sample.
+    """Cost of one step kind: samples * evals + sets * evals_per_set, and so for `macs`.
 
     Attributes:
         name: the step kind, which is also the name of its Triton model, e.g. "unet_full".
-        evals: in full UNet passes, in (0, 1000].
-        macs: multiply-accumulates, attention products included; 0 when not counted.
+        evals: of one sample in full UNet passes, in (0, 1000].
+        macs: multiply-accumulates of one sample, attention products included; 0 when not counted.
+        evals_per_set: what a set of samples costs beside, 0..1000; not 0 with batch reuse alone.
+        macs_per_set: the same in multiply-accumulates.
 
     Raises:
         ValueError: a value is outside its range.
@@ -181,11 +183,36 @@ class StepKindCost:
     name: str
     evals: float
     macs: int
+    evals_per_set: float = 0.0
+    macs_per_set: int = 0
 
     def __post_init__(self) -> None:
         _require(bool(_NAME.fullmatch(self.name)), "the name of a step kind is not a plain name")
         _require(0 < self.evals <= 1000, "evals is outside 0..1000")
         _require_range(self, "macs", 0, 2**63 - 1)
+        _require_range(self, "evals_per_set", 0, 1000)
+        _require_range(self, "macs_per_set", 0, 2**63 - 1)
+
+
+@dataclass(frozen=True)
+class CachedTensor:
+    """What one sample leaves at a step for later ones, inside the service.
+
+    Attributes:
+        name: e.g. "feature".
+        shape: without the batch axis, 1..4 axes.
+
+    Raises:
+        ValueError: a value is outside its range.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        _require(bool(_NAME.fullmatch(self.name)), "the name of a cached tensor is no plain name")
+        _require(1 <= len(self.shape) <= 4, "a cached tensor has not 1 to 4 axes")
+        _require(0 < math.prod(self.shape) <= 2**28, "a cached tensor is empty or over 1 GiB")
 
 
 @dataclass(frozen=True)
@@ -257,6 +284,7 @@ class ModelCard:
         schedule: the noise schedule that both UNets were trained with.
         text: what the text encoder takes.
         step_kinds: the step kinds that the bundle has a graph for.
+        cached_tensors: what they take and leave, in float32.
         licence: SPDX expression of the weights, e.g. "Apache-2.0".
         defaults: settings that suit the family.
 
@@ -270,11 +298,13 @@ class ModelCard:
     schedule: NoiseSchedule
     text: TextFormat
     step_kinds: tuple[StepKindCost, ...]
+    cached_tensors: tuple[CachedTensor, ...]
     licence: str
     defaults: Defaults
 
     def __post_init__(self) -> None:
         _require_step_kinds(self.step_kinds)
+        _require_cached_tensors(self.step_kinds, self.cached_tensors)
         _require(0 < len(self.licence) <= 128, "licence is not 1 to 128 characters")
         fits = self.defaults.steps < self.schedule.num_train_timesteps
         _require(fits, "defaults.steps is not below schedule.num_train_timesteps")
@@ -487,6 +517,16 @@ def _require_range(value: Any, name: str, low: float, high: float) -> None:
 def _require_step_kinds(step_kinds: tuple[StepKindCost, ...]) -> None:
     names = {cost.name for cost in step_kinds}
     _require(0 < len(names) == len(step_kinds) <= 64, "step_kinds are none, over 64, or repeat")
+
+
+def _require_cached_tensors(
+    step_kinds: tuple[StepKindCost, ...], tensors: tuple[CachedTensor, ...]
+) -> None:
+    names = {tensor.name for tensor in tensors}
+    for kind in step_kinds:
+        _require(kind.name in STEP_KINDS, "step_kinds names a kind that this release lacks")
+        needed = {*STEP_KINDS[kind.name].takes, *STEP_KINDS[kind.name].leaves}
+        _require(needed <= names, f"cached_tensors lacks one that {kind.name} needs")
 
 
 def _times(shape: tuple[int, ...]) -> str:

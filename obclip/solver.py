@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from obclip.plan import SharedAs
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -98,6 +100,38 @@ class DpmSolver:
         else:
             x0 = alpha * latents - sigma * model_output
         return x0
+
+    def moved(
+        self,
+        model_output: NDArray[np.float32],
+        shift: NDArray[np.float32],
+        step: int,
+        kept: SharedAs,
+    ) -> NDArray[np.float32]:
+        """The model's output at x + shift, were its prediction the same there as at x.
+
+        From x = alpha x0 + sigma eps and v = alpha eps - sigma x0: with x0 kept, eps grows by
+        shift / sigma and v by alpha / sigma shift; with eps kept, v falls by sigma / alpha shift.
+
+        Args:
+            model_output: (..., C, H, W) float32 at x.
+            shift: float32, broadcasts with it.
+            step: i in 0..steps-1.
+            kept: which prediction stays, the noise or the clean latents.
+
+        Returns:
+            The broadcast shape, float32.
+        """
+        alpha, sigma = self._alphas[step], self._sigmas[step]
+        slopes = {
+            ("epsilon", SharedAs.NOISE): np.float32(0),
+            ("epsilon", SharedAs.CLEAN): 1 / sigma,
+            ("v_prediction", SharedAs.NOISE): -sigma / alpha,
+            ("v_prediction", SharedAs.CLEAN): alpha / sigma,
+        }
+        moved: NDArray[np.float32]
+        moved = model_output + slopes[self._prediction_type, kept] * shift
+        return moved
 
     def step(self, state: SolverState, model_output: NDArray[np.float32], step: int) -> SolverState:
         """Go from x_i to x_{i+1}.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cloud_service.export.bundle_card import write_card
+from cloud_service.export.bundle_card import CountedKinds, write_card
 from cloud_service.export.onnx_graph import ExportedGraph, export_module
 from cloud_service.export.pipeline_folder import PipelineFolder
+from cloud_service.export.step_kinds import KindMacs, StepKindUnet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,12 +36,22 @@ def export_bundle(
         ExportFailed: something in the folder cannot be exported.
     """
     folder = PipelineFolder(path)
-    exported = {}
+    exported: dict[str, ExportedGraph] = {}
+    costs: list[KindMacs] = []
+    cached: dict[str, tuple[int, ...]] = {}
     for part, load in folder.parts().items():
         report(part)
         plan = load()
         exported[part] = export_module(
-            plan.module, plan.weights_file, plan.examples, [plan.output_name], plan.onnx_file
+            plan.module,
+            plan.weights_file,
+            plan.examples,
+            plan.output_names,
+            plan.onnx_file,
+            plan.batch_axes,
         )
-    write_card(folder, exported["unet"].macs, settings)
+        if isinstance(plan.module, StepKindUnet):
+            costs.append(plan.module.count(plan.examples))
+            cached |= plan.module.cached_shapes
+    write_card(folder, CountedKinds(tuple(costs), cached), settings)
     return exported

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import onnx
@@ -11,6 +11,7 @@ from diffusers import DPMSolverMultistepScheduler
 from cloud_service.export.errors import ExportFailed
 from obclip.card import (
     CARD_FILE,
+    CachedTensor,
     ImageFormat,
     LatentFormat,
     ModelCard,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from cloud_service.export.card_settings import CardSettings
     from cloud_service.export.pipeline_folder import PipelineFolder
+    from cloud_service.export.step_kinds import KindMacs
 
 # What obclip.solver computes; diffusers' names and values.
 _SOLVER = {
@@ -45,12 +47,39 @@ _SOLVER = {
 }
 
 
-def write_card(folder: PipelineFolder, unet_macs: int, settings: CardSettings) -> ModelCard:
+@dataclass(frozen=True)
+class CountedKinds:
+    """The step kinds of a bundle.
+
+    Attributes:
+        macs: of each kind; those of one set are 0 but for batch reuse.
+        cached_shapes: name -> shape of what they take and leave, without the batch axis.
+    """
+
+    macs: tuple[KindMacs, ...]
+    cached_shapes: dict[str, tuple[int, ...]]
+
+    def costs(self) -> tuple[StepKindCost, ...]:
+        """The card's table: evals are multiply-accumulates over those of the whole UNet."""
+        whole = next(kind.per_sample for kind in self.macs if kind.name == UNET_FULL)
+        return tuple(
+            StepKindCost(
+                kind.name,
+                kind.per_sample / whole,
+                kind.per_sample,
+                kind.per_set / whole,
+                kind.per_set,
+            )
+            for kind in self.macs
+        )
+
+
+def write_card(folder: PipelineFolder, kinds: CountedKinds, settings: CardSettings) -> ModelCard:
     """Write `card.json`, which makes the folder a bundle.
 
     Args:
         folder: with all graphs in place; their digests enter the card.
-        unet_macs: multiply-accumulates of one full UNet pass for one sample.
+        kinds: the step kinds that the folder has a graph for.
         settings: what the files do not say.
 
     Raises:
@@ -63,7 +92,8 @@ def write_card(folder: PipelineFolder, unet_macs: int, settings: CardSettings) -
         image=image,
         schedule=read_schedule(folder.read_json("scheduler/scheduler_config.json")),
         text=folder.text_format(),
-        step_kinds=(StepKindCost(UNET_FULL, 1.0, unet_macs),),
+        step_kinds=kinds.costs(),
+        cached_tensors=tuple(CachedTensor(*item) for item in kinds.cached_shapes.items()),
         licence=settings.licence,
         defaults=settings.defaults,
     )

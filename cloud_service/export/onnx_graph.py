@@ -28,6 +28,7 @@ _FLOATS = {ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.DOUBLE, ir.DataTy
 # From 64 samples on diffusers' Upsample2D copies its input, which is nothing to a graph; but a
 # range that goes beyond is traced twice. The graph itself takes any size.
 _TRACED_BATCH = 63
+_AXES = ("batch", "candidates")
 # Of torch 2.13's own code while it exports.
 _KNOWN_WARNINGS = (".*LeafSpec.* is deprecated", ".*The axis name: batch will not be used")
 
@@ -59,6 +60,7 @@ def export_module(
     examples: Mapping[str, torch.Tensor],
     output_names: Sequence[str],
     onnx_file: Path,
+    batch_axes: int = 1,
 ) -> ExportedGraph:
     """Write a module's graph beside its weights, and check it against the module.
 
@@ -74,6 +76,7 @@ def export_module(
         output_names: names of the outputs in order.
         onnx_file: the graph to write, in the folder of `weights_file` (ONNX Runtime refuses data
             from elsewhere).
+        batch_axes: leading axes that may have any size; 2 for sets of rows.
 
     Raises:
         ExportFailed: a weight is not in the file, or the graph differs from the module.
@@ -82,7 +85,7 @@ def export_module(
         raise ExportFailed(str(onnx_file), "is not beside its weights", "write it there")
     start = time.perf_counter()
     module = module.eval()
-    model = _trace(module, examples, output_names)
+    model = _trace(module, examples, output_names, batch_axes)
     weights = _read_from_file(model, WeightsFile(weights_file))
     _optimise(model, weights)
     proto = _bare_proto(model)
@@ -91,7 +94,7 @@ def export_module(
     return ExportedGraph(
         onnx_file=onnx_file,
         graph_bytes=proto.ByteSize(),
-        weight_bytes=sum({tensor.offset: tensor.length for tensor in weights.values()}.values()),
+        weight_bytes=_weight_bytes(proto, weights),
         macs=count_macs(module, examples),
         parity=_save_if_equal(proto, module, examples, onnx_file),
         export_s=export_s,
@@ -99,9 +102,12 @@ def export_module(
 
 
 def _trace(
-    module: torch.nn.Module, examples: Mapping[str, torch.Tensor], output_names: Sequence[str]
+    module: torch.nn.Module,
+    examples: Mapping[str, torch.Tensor],
+    output_names: Sequence[str],
+    batch_axes: int,
 ) -> ir.Model:
-    batch = torch.export.Dim("batch", min=1, max=_TRACED_BATCH)
+    dims = [torch.export.Dim(name, min=1, max=_TRACED_BATCH) for name in _AXES[:batch_axes]]
     with warnings.catch_warnings():
         for message in _KNOWN_WARNINGS:
             warnings.filterwarnings("ignore", message)
@@ -110,7 +116,7 @@ def _trace(
             tuple(examples.values()),
             input_names=list(examples),
             output_names=list(output_names),
-            dynamic_shapes=tuple({0: batch} for _ in examples),
+            dynamic_shapes=tuple(dict(enumerate(dims[: x.ndim])) for x in examples.values()),
             opset_version=OPSET,
             dynamo=True,
             optimize=False,
@@ -186,6 +192,11 @@ def _bare_proto(model: ir.Model) -> onnx.ModelProto:
         part.ClearField("metadata_props")
         part.ClearField("doc_string")
     return proto
+
+
+def _weight_bytes(proto: onnx.ModelProto, weights: Mapping[str, StoredTensor]) -> int:
+    kept = (weights[t.name] for t in proto.graph.initializer if t.name in weights)
+    return sum({tensor.offset: tensor.length for tensor in kept}.values())
 
 
 def _refuse_embedded_weights(proto: onnx.ModelProto, weights_file: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,7 +18,9 @@ from transformers import AutoTokenizer, CLIPTextModel
 
 from cloud_service.export.errors import ExportFailed
 from cloud_service.export.graph_modules import TextEncoder, Unet, VaeDecoder
+from cloud_service.export.step_kinds import StepKindUnet
 from obclip.card import TextFormat
+from obclip.plan import STEP_KIND_GRAPHS, STEP_KINDS, UNET_REUSE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,14 +45,16 @@ class GraphPlan:
         weights_file: the safetensors file that holds its values.
         onnx_file: the graph to write beside it.
         examples: input name -> (2, ...).
-        output_name: of its only output.
+        output_names: of its outputs, in order.
+        batch_axes: leading axes of any size; 2 for sets of rows.
     """
 
     module: torch.nn.Module
     weights_file: Path
     onnx_file: Path
     examples: dict[str, torch.Tensor]
-    output_name: str
+    output_names: tuple[str, ...]
+    batch_axes: int = 1
 
 
 class PipelineFolder:
@@ -98,7 +103,7 @@ class PipelineFolder:
         """Part -> what loads it in float32 and plans its graph, so that one model is in memory."""
         return {
             "text_encoder": self._text_encoder,
-            "unet": lambda: self._unet("unet"),
+            **{kind: partial(self._step_kind, kind) for kind in STEP_KINDS},
             "device_unet": lambda: self._unet("device_unet"),
             "vae": self._vae,
         }
@@ -126,13 +131,34 @@ class PipelineFolder:
 
     def _unet(self, part: str) -> GraphPlan:
         model = self._load(UNet2DConditionModel, part, torch_dtype=torch.float32)
-        text = (_EXAMPLES, self.max_tokens, model.config.cross_attention_dim)
-        examples = {
+        return self._plan(part, Unet(model), self._unet_examples(), "model_output")
+
+    def _step_kind(self, kind: str) -> GraphPlan:
+        model = self._load(UNet2DConditionModel, "unet", torch_dtype=torch.float32)
+        examples, is_reuse = self._unet_examples(), kind == UNET_REUSE
+        if is_reuse:
+            examples = {
+                name: value if value.ndim == 1 else _as_sets(value)
+                for name, value in examples.items()
+            }
+        module = StepKindUnet(model.eval(), kind, examples)
+        examples |= module.cached_examples(_generator())
+        return GraphPlan(
+            module.eval(),
+            self.weights_file("unet"),
+            self.path / STEP_KIND_GRAPHS[kind],
+            examples,
+            ("model_output", *STEP_KINDS[kind].leaves),
+            batch_axes=2 if is_reuse else 1,
+        )
+
+    def _unet_examples(self) -> dict[str, torch.Tensor]:
+        text = (_EXAMPLES, self.max_tokens, self.unet_config["cross_attention_dim"])
+        return {
             "latents": self._latents(),
             "timestep": torch.tensor([1.0, 900.0]),
             "encoder_hidden_states": torch.randn(text, generator=_generator()),
         }
-        return self._plan(part, Unet(model), examples, "model_output")
 
     def _vae(self) -> GraphPlan:
         model = self._load(self.vae_class, "vae", torch_dtype=torch.float32)
@@ -143,7 +169,7 @@ class PipelineFolder:
     ) -> GraphPlan:
         weights_file = self.weights_file(part)
         onnx_file = weights_file.with_name("decoder.onnx" if part == "vae" else "model.onnx")
-        return GraphPlan(module.eval(), weights_file, onnx_file, examples, output)
+        return GraphPlan(module.eval(), weights_file, onnx_file, examples, (output,))
 
     def _load(self, model_class: Any, part: str, **options: Any) -> Any:
         variant = "fp16" if ".fp16." in self.weights_file(part).name else None
@@ -188,6 +214,11 @@ class PipelineFolder:
                 raise ExportFailed(
                     str(self.path / part), f"{name} is {found}", f"this pipeline needs {value}"
                 )
+
+
+def _as_sets(value: torch.Tensor) -> torch.Tensor:
+    """Two sets of three different rows each, from (2, ...)."""
+    return torch.stack([value, value.flip(0), value.roll(1, -1)], dim=1)
 
 
 def _generator() -> torch.Generator:

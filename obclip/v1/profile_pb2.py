@@ -24,13 +24,13 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17obclip/v1/profile.proto\x12\tobclip.v1*Z\n\x13\x41\x63\x63\x65lerationProfile\x12$\n ACCELERATION_PROFILE_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x41\x43\x43\x45LERATION_PROFILE_BARE\x10\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17obclip/v1/profile.proto\x12\tobclip.v1*\xbc\x01\n\x13\x41\x63\x63\x65lerationProfile\x12$\n ACCELERATION_PROFILE_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x41\x43\x43\x45LERATION_PROFILE_BARE\x10\x01\x12\x1e\n\x1a\x41\x43\x43\x45LERATION_PROFILE_PAPER\x10\x02\x12!\n\x1d\x41\x43\x43\x45LERATION_PROFILE_BALANCED\x10\x03\x12\x1d\n\x19\x41\x43\x43\x45LERATION_PROFILE_FAST\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'obclip.v1.profile_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ACCELERATIONPROFILE']._serialized_start=38
-  _globals['_ACCELERATIONPROFILE']._serialized_end=128
+  _globals['_ACCELERATIONPROFILE']._serialized_start=39
+  _globals['_ACCELERATIONPROFILE']._serialized_end=227
 # @@protoc_insertion_point(module_scope)

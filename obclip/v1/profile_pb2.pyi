@@ -8,5 +8,11 @@ class AccelerationProfile(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     ACCELERATION_PROFILE_UNSPECIFIED: _ClassVar[AccelerationProfile]
     ACCELERATION_PROFILE_BARE: _ClassVar[AccelerationProfile]
+    ACCELERATION_PROFILE_PAPER: _ClassVar[AccelerationProfile]
+    ACCELERATION_PROFILE_BALANCED: _ClassVar[AccelerationProfile]
+    ACCELERATION_PROFILE_FAST: _ClassVar[AccelerationProfile]
 ACCELERATION_PROFILE_UNSPECIFIED: AccelerationProfile
 ACCELERATION_PROFILE_BARE: AccelerationProfile
+ACCELERATION_PROFILE_PAPER: AccelerationProfile
+ACCELERATION_PROFILE_BALANCED: AccelerationProfile
+ACCELERATION_PROFILE_FAST: AccelerationProfile

@@ -103,11 +103,15 @@ class Limits(_message.Message):
     def __init__(self, max_candidates: _Optional[int] = ..., max_prompt_bytes: _Optional[int] = ..., max_prompt_tokens: _Optional[int] = ..., max_steps: _Optional[int] = ..., max_guidance_scale: _Optional[float] = ..., max_queue: _Optional[int] = ..., request_timeout_s: _Optional[int] = ...) -> None: ...
 
 class StepKindCost(_message.Message):
-    __slots__ = ("name", "evals", "macs")
+    __slots__ = ("name", "evals", "macs", "evals_per_set", "macs_per_set")
     NAME_FIELD_NUMBER: _ClassVar[int]
     EVALS_FIELD_NUMBER: _ClassVar[int]
     MACS_FIELD_NUMBER: _ClassVar[int]
+    EVALS_PER_SET_FIELD_NUMBER: _ClassVar[int]
+    MACS_PER_SET_FIELD_NUMBER: _ClassVar[int]
     name: str
     evals: float
     macs: int
-    def __init__(self, name: _Optional[str] = ..., evals: _Optional[float] = ..., macs: _Optional[int] = ...) -> None: ...
+    evals_per_set: float
+    macs_per_set: int
+    def __init__(self, name: _Optional[str] = ..., evals: _Optional[float] = ..., macs: _Optional[int] = ..., evals_per_set: _Optional[float] = ..., macs_per_set: _Optional[int] = ...) -> None: ...

@@ -93,7 +93,7 @@ DESCRIBED = [
             "timestep": ("FP32", [-1, 1]),
             "encoder_hidden_states": ("FP32", [-1, *EMBEDDING]),
         },
-        {"model_output": ("FP32", [-1, *LATENT])},
+        {"model_output": ("FP32", [-1, *LATENT]), "feature": ("FP32", [-1, *LATENT])},
     ),
 ]
 

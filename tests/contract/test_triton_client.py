@@ -7,10 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cloud_service.inference import UnetCall
 from cloud_service.startup_error import CannotStart
 from cloud_service.triton_client import TritonClient
-from obclip.card import LatentFormat, ModelCard, StepKindCost
+from obclip.card import CachedTensor, LatentFormat, ModelCard
 from obclip.errors import BackendUnavailable, ServiceFailed
+from obclip.plan import STEP_KINDS
 from tests.fakes.tiny_bundle import SIZES, TinyBundle
 
 LATENTS = np.zeros((2, SIZES.channels, SIZES.height, SIZES.width), np.float32)
@@ -44,16 +46,35 @@ async def test_reads_the_batch_size_from_models_that_fit(client: TritonClient) -
 async def test_encodes_and_denoises(client: TritonClient) -> None:
     embeddings = await client.encode_text(np.ones((2, SIZES.tokens), np.int64))
     assert embeddings.shape == (2, SIZES.tokens, SIZES.embedding)
-    output = await client.denoise("unet_full", LATENTS, TIMESTEPS, embeddings)
+    answer = await client.denoise(UnetCall("unet_full", LATENTS, TIMESTEPS, embeddings))
+    output = answer["model_output"]
+    assert set(answer) == {"model_output"}
     assert output.shape == LATENTS.shape
     assert output.dtype == np.float32
     assert not np.allclose(output[0], output[1])  # the timesteps differ
 
 
+async def test_what_a_kind_leaves_another_takes(client: TritonClient) -> None:
+    """At the same point the kinds on cached tensors compute what the whole UNet does."""
+    embeddings = await client.encode_text(np.ones((2, SIZES.tokens), np.int64))
+    here = (LATENTS + 1, TIMESTEPS, embeddings)
+    full = await client.denoise(UnetCall("unet_full", *here, leaves=("feature",)))
+    sets = (LATENTS[:, None] + 1, TIMESTEPS, embeddings[:, None])
+    names = ("skips", "attention_down", "attention_up")
+    left = await client.denoise(UnetCall("unet_reuse", *sets, leaves=names))
+    assert left["skips"].shape == (2, 1, *LATENTS.shape[1:])
+    have = {name: array[:, 0] for name, array in left.items()} | {"feature": full["feature"]}
+    for kind in ("unet_shallow", "unet_cached", "unet_up", "unet_up_cached"):
+        taken = {name: have[name] for name in STEP_KINDS[kind].takes}
+        answer = await client.denoise(UnetCall(kind, *here, taken))
+        for output in (answer["model_output"], have["model_output"]):
+            np.testing.assert_allclose(output, full["model_output"], rtol=1e-4, atol=1e-5)
+
+
 async def test_says_what_does_not_fit(connect: Connect, bundle: TinyBundle) -> None:
-    kinds = (*bundle.card.step_kinds, StepKindCost("unet_shallow", 0.2, 0))
-    async with connect(replace(bundle.card, step_kinds=kinds)) as client:
-        with pytest.raises(CannotStart, match="Triton has no model unet_shallow"):
+    feature = (CachedTensor("feature", (4, 8, 9)), *bundle.card.cached_tensors[1:])
+    async with connect(replace(bundle.card, cached_tensors=feature)) as client:
+        with pytest.raises(CannotStart, match=r"unet_full takes .* the bundle"):
             await client.check_models()
     other = replace(bundle.card, latents=LatentFormat(8, 8, 8, "float32"))
     async with connect(other) as client:

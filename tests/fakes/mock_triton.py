@@ -56,6 +56,8 @@ class MockModel:
             rows = _rows(self._waiting[0][0])
             if batch and size + rows > self.config.max_batch_size:
                 break
+            if batch and _shapes(self._waiting[0][0]) != _shapes(batch[0][0]):
+                break
             size += rows
             batch.append(self._waiting.pop(0))
         return batch
@@ -212,12 +214,17 @@ def _read_inputs(request: Any, config: ModelConfig) -> Feeds:
 def _read_input(tensor: Any, content: bytes, expected: Any) -> NDArray[Any]:
     if tensor.datatype != _datatype(expected):
         raise ValueError(f"unexpected datatype for input '{tensor.name}'")
-    if list(tensor.shape[1:]) != list(expected.dims):
+    if not _fits(tensor.shape[1:], expected.dims):
         raise ValueError(f"unexpected shape for input '{tensor.name}'")
     dtype = np.dtype(triton_to_np_dtype(tensor.datatype))
     if len(content) != dtype.itemsize * np.prod(tensor.shape):
         raise ValueError(f"unexpected byte size for input '{tensor.name}'")
     return np.frombuffer(content, dtype).reshape(tensor.shape)
+
+
+def _fits(shape: Sequence[int], dims: Sequence[int]) -> bool:
+    pairs = zip(shape, dims, strict=False)
+    return len(shape) == len(dims) and all(dim in {-1, axis} for axis, dim in pairs)
 
 
 def _response(request: Any, outputs: Feeds) -> Any:
@@ -248,6 +255,10 @@ def _datatype(tensor: Any) -> str:
         .enum_type.values_by_number[tensor.data_type]
         .name
     ]
+
+
+def _shapes(feeds: Feeds) -> dict[str, tuple[int, ...]]:
+    return {name: array.shape[1:] for name, array in feeds.items()}
 
 
 def _rows(feeds: Feeds) -> int:

@@ -11,6 +11,7 @@ from tokenizers.processors import TemplateProcessing
 
 from obclip.card import (
     CARD_FILE,
+    CachedTensor,
     Defaults,
     ImageFormat,
     LatentFormat,
@@ -19,6 +20,7 @@ from obclip.card import (
     TextFormat,
     digest_bundle,
 )
+from obclip.plan import STEP_KIND_GRAPHS
 from obclip.schedule import NoiseSchedule
 from tests.fakes.tiny_graphs import (
     TinySizes,
@@ -43,6 +45,14 @@ SCHEDULE = NoiseSchedule(
     timestep_spacing="leading",
     steps_offset=1,
     final_sigmas_type="zero",
+)
+COSTS = (
+    StepKindCost("unet_full", 1.0, 0),
+    StepKindCost("unet_shallow", 0.125, 0),
+    StepKindCost("unet_reuse", 0.875, 0, 0.125, 0),
+    StepKindCost("unet_cached", 0.75, 0),
+    StepKindCost("unet_up", 0.625, 0),
+    StepKindCost("unet_up_cached", 0.5, 0),
 )
 
 
@@ -71,7 +81,8 @@ def write_tiny_bundle(
         seed: Of the random weights.
     """
     write_text_encoder(folder / "text_encoder" / "model.onnx", sizes, seed)
-    write_unet(folder / "unet" / "model.onnx", sizes, seed + 1)
+    for kind, graph in STEP_KIND_GRAPHS.items():
+        write_unet(folder / graph, sizes, seed + 1, kind)
     write_unet(folder / "device_unet" / "model.onnx", sizes, seed + (1 if one_unet else 2))
     write_vae_decoder(folder / "vae" / "decoder.onnx", sizes, seed + 3)
     _write_tokenizer(folder / "tokenizer" / "tokenizer.json")
@@ -101,7 +112,11 @@ def _card(folder: Path, sizes: TinySizes) -> ModelCard:
         image=ImageFormat(8 * sizes.height, 8 * sizes.width),
         schedule=SCHEDULE,
         text=TextFormat(sizes.tokens, 0),
-        step_kinds=(StepKindCost("unet_full", 1.0, 0),),
+        step_kinds=COSTS,
+        cached_tensors=tuple(
+            CachedTensor(name, (sizes.channels, sizes.height, sizes.width))
+            for name in ("feature", "skips", "attention_down", "attention_up")
+        ),
         licence="Apache-2.0",
         defaults=Defaults(steps=25, guidance_scale=2.5, switch_point=10),
     )

@@ -11,6 +11,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from obclip.plan import STEP_KINDS, StepKind
+
 
 @dataclass(frozen=True)
 class TinySizes:
@@ -85,40 +87,78 @@ def write_text_encoder(path: Path, sizes: TinySizes, seed: int) -> None:
     (path.parent / "config.json").write_text(json.dumps(config), encoding="utf-8")
 
 
-def write_unet(path: Path, sizes: TinySizes, seed: int) -> None:
-    """A convolution of the latents, moved by the timestep and by the mean of the text embedding."""
+def write_unet(path: Path, sizes: TinySizes, seed: int, kind: str | None = None) -> None:
+    """A convolution of the latents, moved by the timestep and by the mean of the text embedding.
+
+    Without a step kind it leaves nothing, as the device's UNet. The convolution with the time is
+    "down", the text is "attention"; the shapes of a step kind of batch reuse have one axis more,
+    and its text is that of the set's first row.
+    """
     graph = _Graph(seed)
-    latent = ["batch", sizes.channels, sizes.height, sizes.width]
+    known = STEP_KINDS[kind] if kind else StepKind()
+    has_sets = kind == "unet_reuse"
+    batch: list[Any] = ["sets", "candidates"] if has_sets else ["batch"]
+    latent = [*batch, sizes.channels, sizes.height, sizes.width]
+    _time_and_text(graph, sizes, has_sets=has_sets)
     kernel = graph.weight("kernel", (sizes.channels, sizes.channels, 3, 3), 0.15)
-    convolved = graph.node("Conv", ["latents", kernel], "convolved", pads=[1, 1, 1, 1])
-    text = graph.node(
-        "ReduceMean", ["encoder_hidden_states", _axes(graph, "text_axis", [1])], "text", keepdims=0
-    )
-    text_bias = graph.node(
-        "MatMul",
-        [text, graph.weight("text_weight", (sizes.embedding, sizes.channels), 0.5)],
-        "text_bias",
-    )
-    column = graph.node("Unsqueeze", ["timestep", _axes(graph, "time_axis", [1])], "column")
-    time = graph.node("Div", [column, graph.constant("thousand", np.float32(1000.0))], "time")
-    time_bias = graph.node(
-        "MatMul", [time, graph.weight("time_weight", (1, sizes.channels), 0.3)], "time_bias"
-    )
-    bias = graph.node("Add", [text_bias, time_bias], "bias")
-    planes = graph.node("Unsqueeze", [bias, _axes(graph, "plane_axes", [2, 3])], "planes")
-    graph.node("Add", [convolved, planes], "model_output")
+    _convolve(graph, sizes, kernel, has_sets=has_sets)
+    if "attention_down" not in known.takes:
+        graph.node("Identity", ["text_planes"], "attention_down")
+    if "attention_up" not in known.takes:
+        graph.node("Mul", ["text_planes", graph.constant("part", np.float32(0.5))], "attention_up")
+    if "skips" not in known.takes:
+        graph.node("Add", ["convolved", "time_planes"], "timed")
+        graph.node("Add", ["timed", "attention_down"], "skips")
+    if "feature" not in known.takes:
+        graph.node("Add", ["skips", "attention_up"], "feature")
+    graph.node("Mul", ["latents", graph.constant("tenth", np.float32(0.1))], "scaled")
+    graph.node("Add", ["feature", "scaled"], "model_output")
+    inputs = {
+        "latents": latent,
+        "timestep": batch[:1],
+        "encoder_hidden_states": [*batch, sizes.tokens, sizes.embedding],
+        **dict.fromkeys(known.takes, latent),
+    }
     graph.save(
         path,
-        {
-            "latents": (TensorProto.FLOAT, latent),
-            "timestep": (TensorProto.FLOAT, ["batch"]),
-            "encoder_hidden_states": (
-                TensorProto.FLOAT,
-                ["batch", sizes.tokens, sizes.embedding],
-            ),
-        },
-        {"model_output": latent},
+        {name: (TensorProto.FLOAT, shape) for name, shape in inputs.items()},
+        dict.fromkeys(("model_output", *known.leaves), latent),
     )
+
+
+def _time_and_text(graph: _Graph, sizes: TinySizes, *, has_sets: bool) -> None:
+    """Values "time_planes" and "text_planes", which broadcast with the latents."""
+    extra = int(has_sets)
+    axes = _axes(graph, "text_axis", [1 + extra])
+    graph.node("ReduceMean", ["encoder_hidden_states", axes], "text", keepdims=0)
+    weight = graph.weight("text_weight", (sizes.embedding, sizes.channels), 0.5)
+    graph.node("MatMul", ["text", weight], "text_bias")
+    time_axes = _axes(graph, "time_axis", list(range(1, 2 + extra)))
+    graph.node("Unsqueeze", ["timestep", time_axes], "column")
+    graph.node("Div", ["column", graph.constant("thousand", np.float32(1000.0))], "time")
+    time_weight = graph.weight("time_weight", (1, sizes.channels), 0.3)
+    graph.node("MatMul", ["time", time_weight], "time_bias")
+    planes = _axes(graph, "plane_axes", [2 + extra, 3 + extra])
+    graph.node("Unsqueeze", ["time_bias", planes], "time_planes")
+    if not has_sets:
+        graph.node("Unsqueeze", ["text_bias", planes], "own_text_planes")
+    else:
+        bounds = [_axes(graph, f"bound_{value}", [value]) for value in (0, 1, 1)]
+        graph.node("Slice", ["text_bias", *bounds], "pivot_text")
+        graph.node("Unsqueeze", ["pivot_text", planes], "own_text_planes")
+    zeros = graph.node("Sub", ["latents", "latents"], "zeros")
+    graph.node("Add", [zeros, "own_text_planes"], "text_planes")
+
+
+def _convolve(graph: _Graph, sizes: TinySizes, kernel: str, *, has_sets: bool) -> None:
+    if not has_sets:
+        graph.node("Conv", ["latents", kernel], "convolved", pads=[1, 1, 1, 1])
+        return
+    rows = _axes(graph, "row_shape", [-1, sizes.channels, sizes.height, sizes.width])
+    graph.node("Reshape", ["latents", rows], "rows")
+    graph.node("Conv", ["rows", kernel], "convolved_rows", pads=[1, 1, 1, 1])
+    graph.node("Shape", ["latents"], "latents_shape")
+    graph.node("Reshape", ["convolved_rows", "latents_shape"], "convolved")
 
 
 def write_vae_decoder(path: Path, sizes: TinySizes, seed: int) -> None:
@@ -143,4 +183,6 @@ def write_vae_decoder(path: Path, sizes: TinySizes, seed: int) -> None:
 
 
 def _axes(graph: _Graph, name: str, axes: list[int]) -> str:
+    if any(tensor.name == name for tensor in graph.initializers):
+        return name
     return graph.constant(name, np.array(axes, np.int64))

@@ -1,10 +1,12 @@
 import os
 import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from cloud_service.model_repository import select_models
 from cloud_service.startup_error import CannotStart
 from cloud_service.triton_client import TritonClient
 from cloud_service.triton_process import TritonInstallation, libpython_folders, running_triton
@@ -12,6 +14,17 @@ from tests.fakes.tiny_bundle import TinyBundle
 from tests.triton.conftest import Traces, process_group
 
 pytestmark = pytest.mark.triton
+MODELS = 2
+
+
+@pytest.fixture
+def model_repository(model_repository: Path, bundle: TinyBundle, tmp_path: Path) -> Path:
+    """The two models that every service has."""
+    folder = tmp_path / "selected"
+    select_models(
+        folder, model_repository, replace(bundle.card, step_kinds=bundle.card.step_kinds[:1])
+    )
+    return folder
 
 
 def _client(url: str, bundle: TinyBundle) -> TritonClient:
@@ -42,9 +55,9 @@ async def test_starts_and_leaves_no_trace(
         _client(triton.url, bundle) as client,
     ):
         await triton.wait_until(client.is_ready, 60)
-        assert len(traces.left()) == 1 + 2  # its folder, and a region for each model
+        assert len(traces.left()) == 1 + MODELS  # its folder, and a region for each model
         with process_group(triton.pid) as group:
-            assert len(group.pidfds) == 1 + 2
+            assert len(group.pidfds) == 1 + MODELS
             await triton.stop()
             assert group.wait_until_gone()
         assert not await client.is_ready(5)

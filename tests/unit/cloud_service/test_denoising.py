@@ -7,12 +7,14 @@ import pytest
 from numpy.typing import NDArray
 
 from cloud_service.denoising import DenoisingRun
+from cloud_service.inference import UnetCall
 from cloud_service.job import GenerationJob
-from obclip.card import ServiceCard
+from obclip.card import ServiceCard, StepKindCost
 from obclip.errors import WireError
 from obclip.noise import initial_latents
-from obclip.plan import Profile, make_plan
+from obclip.plan import Profile, SharedAs, Switches, make_plan, plan_cost
 from obclip.solver import SolverState
+from tests.fakes.step_kind_model import COST, REUSE_PER_SET, StepKindModel
 
 Array = NDArray[np.float32]
 
@@ -32,10 +34,9 @@ class PointModel:
         assert len(input_ids) <= self.max_batch_size
         return (input_ids[:, :1, np.newaxis] / 10).astype(np.float32)
 
-    async def denoise(
-        self, kind: str, latents: Array, timesteps: Array, embeddings: Array
-    ) -> Array:
-        assert kind == "unet_full"
+    async def denoise(self, call: UnetCall) -> dict[str, Array]:
+        assert call.kind == "unet_full"
+        latents, timesteps, embeddings = call.latents, call.timesteps, call.embeddings
         assert len(latents) == len(timesteps) == len(embeddings) <= self.max_batch_size
         self.calls.append((len(latents), sorted({float(t) for t in timesteps})))
         cumulative = self.card.scheduler.alphas_cumprod()[timesteps.astype(int)]
@@ -43,17 +44,18 @@ class PointModel:
             np.sqrt(value)[:, None, None, None] for value in (cumulative, 1 - cumulative)
         )
         x0 = embeddings[:, :1, :1, np.newaxis]
-        return ((alpha * latents - x0) / sigma).astype(np.float32)
+        return {"model_output": ((alpha * latents - x0) / sigma).astype(np.float32)}
 
 
 def _job(switch_point: int, *, candidates: int = 3, guidance_scale: float = 3.0) -> GenerationJob:
+    plan = make_plan(25, switch_point, Profile.BARE)
     return GenerationJob(
         candidate_ids=np.arange(1, candidates + 1)[:, np.newaxis].repeat(40, axis=1),
         negative_ids=np.zeros((1, 40), np.int64),
         seed=11,
         steps=25,
         guidance_scale=guidance_scale,
-        plan=make_plan(25, switch_point, Profile.BARE),
+        plan=plan if guidance_scale > 1 else plan.without_guidance(),
     )
 
 
@@ -135,14 +137,117 @@ async def test_reports_each_step_after_it_was_done(card: ServiceCard) -> None:
 
 
 class BrokenModel(PointModel):
-    async def denoise(
-        self, kind: str, latents: Array, timesteps: Array, embeddings: Array
-    ) -> Array:
-        output = await super().denoise(kind, latents, timesteps, embeddings)
-        output[0, 0, 0, 0] = np.nan
-        return output
+    async def denoise(self, call: UnetCall) -> dict[str, Array]:
+        answer = await super().denoise(call)
+        answer["model_output"][0, 0, 0, 0] = np.nan
+        return answer
 
 
 async def test_numbers_that_are_not_finite_never_leave(card: ServiceCard) -> None:
     with pytest.raises(WireError, match="not finite"):
         await _run(_job(2), BrokenModel(card))
+
+
+def _step_kinds() -> tuple[StepKindCost, ...]:
+    return tuple(
+        StepKindCost(name, evals, 0, REUSE_PER_SET if name == "unet_reuse" else 0.0)
+        for name, evals in COST.items()
+    )
+
+
+ALL = (
+    Profile.BARE,
+    Profile.PAPER,
+    Profile.BALANCED,
+    Profile.FAST,
+    Switches(shared_until=1),
+    Switches(shared_until=4),
+    Switches(shared_until=4, shared_as=SharedAs.CLEAN),
+    Switches(trunk_steps=2),
+    Switches(full_every=3),
+    Switches(cache_point=3, skip_point=4),
+    Switches(skip_point=2),
+    Switches(reuses_maps=True, shared_until=3),
+)
+
+
+def _job_of(saving: Profile | Switches, tokens: list[int], switch_point: int = 8) -> GenerationJob:
+    return GenerationJob(
+        candidate_ids=np.array(tokens)[:, np.newaxis] + np.arange(40),
+        negative_ids=np.zeros((1, 40), np.int64),
+        seed=3,
+        steps=25,
+        guidance_scale=2.5,
+        plan=make_plan(25, switch_point, saving),
+    )
+
+
+async def _latents(card: ServiceCard, job: GenerationJob) -> Array:
+    model = StepKindModel()
+    run = DenoisingRun(job, replace(card, step_kinds=_step_kinds()), model)
+
+    async def ignore(_steps_done: int) -> None: ...
+
+    state = await run.run(ignore)
+    assert state.latents.shape == (job.candidates, *card.latents.shape)
+    assert run.cost.evals == pytest.approx(plan_cost(job.plan, job.candidates, _step_kinds()).evals)
+    assert sum(run.cost.batch_sizes) == sum(s.samples(job.candidates) for s in job.plan.steps)
+    return state.latents
+
+
+@pytest.mark.parametrize("saving", ALL, ids=str)
+async def test_the_order_of_the_candidates_changes_no_candidate(
+    card: ServiceCard, saving: Profile | Switches
+) -> None:
+    """All are treated alike; but a pivot stays the first of the canonical order."""
+    tokens, order = [3, 1, 4, 9, 5], np.array([0, 3, 1, 4, 2])
+    straight = await _latents(card, _job_of(saving, tokens))
+    shuffled = await _latents(card, _job_of(saving, [tokens[i] for i in order]))
+    np.testing.assert_allclose(shuffled, straight[order], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("saving", ALL, ids=str)
+async def test_equal_candidates_are_as_one(card: ServiceCard, saving: Profile | Switches) -> None:
+    alone = await _latents(card, _job_of(saving, [7]))
+    together = await _latents(card, _job_of(saving, [7, 7, 7]))
+    np.testing.assert_allclose(together, np.repeat(alone, 3, axis=0), rtol=1e-4, atol=1e-5)
+
+
+SHARING = [s for s in ALL if {step.kind for step in make_plan(25, 8, s).steps} == {"unet_full"}]
+
+
+@pytest.mark.parametrize("saving", SHARING, ids=str)
+async def test_for_one_candidate_or_equal_ones_sharing_is_exact(
+    card: ServiceCard, saving: Switches
+) -> None:
+    for tokens in ([4], [4, 4, 4]):
+        bare = await _latents(card, _job_of(Profile.BARE, tokens))
+        shared = await _latents(card, _job_of(saving, tokens))
+        np.testing.assert_allclose(shared, bare, rtol=1e-4, atol=1e-5)
+
+
+async def test_sharing_at_the_first_step_is_exact_for_any_candidates(card: ServiceCard) -> None:
+    tokens = [3, 1, 4, 9, 5, 2]
+    bare = await _latents(card, _job_of(Profile.BARE, tokens))
+    shared = await _latents(card, _job_of(Switches(shared_until=1), tokens))
+    np.testing.assert_allclose(shared, bare, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("saving", ALL, ids=str)
+async def test_candidates_come_apart(card: ServiceCard, saving: Profile | Switches) -> None:
+    latents = await _latents(card, _job_of(saving, [1, 8]))
+    assert np.abs(latents[0] - latents[1]).max() > 1e-3
+
+
+async def test_batch_reuse_gives_the_model_whole_sets(card: ServiceCard) -> None:
+    model = StepKindModel()
+    run = DenoisingRun(
+        _job_of(Profile.PAPER, [1, 2, 3]), replace(card, step_kinds=_step_kinds()), model
+    )
+
+    async def ignore(_steps_done: int) -> None: ...
+
+    await run.run(ignore)
+    assert model.calls[0].latents.shape == (2, 3, *card.latents.shape)
+    assert model.calls[0].timesteps.shape == (2,)
+    assert model.calls[0].leaves == ()

@@ -9,9 +9,10 @@ from cloud_service.model_repository import embedded_repository, embedding_width,
 from cloud_service.settings import embedded_bundle
 from obclip.card import CARD_FILE, ModelCard
 from obclip.errors import InvalidBundle
+from obclip.plan import STEP_KINDS
 from tests.fakes.tiny_bundle import TinyBundle
 
-MODELS = ("text_encoder", "unet_full")
+MODELS = ("text_encoder", *STEP_KINDS)
 
 
 def _config(repository: Path, model: str) -> ModelConfig:
@@ -28,6 +29,7 @@ def test_shapes_are_the_bundles(model_repository: Path) -> None:
         "timestep": [1],
         "encoder_hidden_states": [40, 16],
         "model_output": [4, 8, 8],
+        "feature": [4, 8, 8],
     }
     assert _shapes(_config(model_repository, "text_encoder")) == {
         "input_ids": [40],
@@ -40,7 +42,7 @@ def test_warms_up_and_merges_and_caches_nothing(model_repository: Path, model: s
     config = _config(model_repository, model)
     inputs = {tensor.name: list(tensor.dims) for tensor in config.input}
     warmed = {name: list(tensor.dims) for name, tensor in config.model_warmup[0].inputs.items()}
-    assert warmed == inputs
+    assert warmed == {name: [abs(axis) for axis in dims] for name, dims in inputs.items()}
     assert config.HasField("dynamic_batching")
     assert not config.response_cache.enable
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from obclip import card
 from obclip.card import (
+    CachedTensor,
     Defaults,
     ImageFormat,
     LatentFormat,
@@ -41,7 +42,7 @@ LIMITS = Limits(
     max_queue=8,
     request_timeout_s=120,
 )
-STEP_KINDS = (StepKindCost("unet_full", 1.0, 123_456_789_012),)
+STEP_KINDS = (StepKindCost("unet_full", 0.9, 123_456_789_012, 0.1, 12_345_678_901),)
 LATENTS = LatentFormat(8, 16, 16, "float16")
 
 
@@ -58,6 +59,7 @@ def model_card(models=None):
         schedule=SCHEDULE,
         text=TextFormat(40, 0),
         step_kinds=STEP_KINDS,
+        cached_tensors=(CachedTensor("feature", (96, 16, 16)),),
         licence="Apache-2.0",
         defaults=Defaults(25, 4.0, 10),
     )

@@ -5,17 +5,18 @@ import onnxruntime as ort
 import pytest
 
 from obclip.card import ModelCard
+from obclip.plan import STEP_KIND_GRAPHS, STEP_KINDS
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed (extra: export)")
 torch = pytest.importorskip("torch", reason="torch is not installed (extra: export)")
 diffusers = pytest.importorskip("diffusers", reason="diffusers is not installed (extra: export)")
 
 # The session's one export counts for whichever of these comes first.
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(900)
 
 GRAPHS = (
     "text_encoder/model.onnx",
-    "unet/model.onnx",
+    *STEP_KIND_GRAPHS.values(),
     "device_unet/model.onnx",
     "vae/decoder.onnx",
 )
@@ -127,7 +128,14 @@ def test_the_card_is_that_of_the_files(exported):
         1.5,
         3,
     )
-    assert card.step_kinds[0].macs > 0
+    costs = {kind.name: kind for kind in card.step_kinds}
+    assert set(costs) == set(STEP_KINDS)
+    whole = costs["unet_full"]
+    assert (whole.evals, whole.evals_per_set, whole.macs_per_set) == (1, 0, 0)
+    assert costs["unet_reuse"].macs + costs["unet_reuse"].macs_per_set == whole.macs > 0
+    cheap = ("unet_shallow", "unet_up_cached", "unet_up")
+    assert sorted(cheap, key=lambda name: costs[name].evals) == list(cheap)
+    assert all(0 < costs[name].evals < 1 for name in (*cheap, "unet_cached", "unet_reuse"))
 
 
 def test_the_program_prints_every_part(exported):

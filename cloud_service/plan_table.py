@@ -1,0 +1,79 @@
+"""The command `obclip plan`: what the cloud would compute, and what it costs."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from cloud_service.settings import embedded_bundle
+from obclip.card import ModelCard, StepKindCost
+from obclip.plan import Plan, Profile, make_plan, plan_cost, step_cost
+
+_GIGA = 1e9
+
+
+def plan(
+    n: Annotated[int, typer.Option(min=1, max=4096, help="Candidates.")] = 6,
+    switch_point: Annotated[
+        int | None, typer.Option(help="Steps on the cloud. Default: the family's.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Steps of the whole run. Default: the family's.")
+    ] = None,
+    profile: Annotated[Profile, typer.Option(help="How to save work.")] = Profile.BALANCED,
+    bundle: Annotated[
+        Path | None, typer.Option(help="Model bundle. Default: the embedded family.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show what the cloud computes at each step, and what it costs.
+
+    Costs come from the bundle's card: 1 eval is one full UNet pass for one sample. "vanilla" is
+    every candidate through every step of the whole run.
+    """
+    card = ModelCard.load(bundle or embedded_bundle())
+    whole = card.defaults.steps if steps is None else steps
+    k = card.defaults.switch_point if switch_point is None else switch_point
+    chosen = make_plan(whole, k, profile)
+    facts = _facts(chosen, n, card.step_kinds)
+    vanilla = plan_cost(make_plan(whole, whole, Profile.BARE), n, card.step_kinds)
+    facts |= {"profile": profile.value, "n": n, "steps": whole, "switch_point": k}
+    facts["vanilla_evals"] = vanilla.evals
+    if as_json:
+        sys.stdout.write(json.dumps(facts) + "\n")
+    else:
+        Console().print(_table(facts))
+
+
+def _facts(chosen: Plan, n: int, table: tuple[StepKindCost, ...]) -> dict[str, Any]:
+    rows = []
+    for step in chosen.steps:
+        cost = step_cost(step, n, table)
+        rows.append(asdict(step) | {"samples": step.samples(n), **asdict(cost)})
+    total = plan_cost(chosen, n, table)
+    return {"plan": rows, "evals": total.evals, "macs": total.macs}
+
+
+def _table(facts: dict[str, Any]) -> Table:
+    ratio = facts["vanilla_evals"] / facts["evals"] if facts["evals"] else float("inf")
+    table = Table(
+        "step", "kind", "with prompt", "without", "takes", "leaves",
+        title=f"{facts['profile']}: N = {facts['n']}, k = {facts['switch_point']}",
+        caption=f"vanilla: {facts['vanilla_evals']:.0f} evals, {ratio:.1f} times as many",
+        show_footer=True,
+    )  # fmt: skip
+    table.add_column("samples", justify="right")
+    table.add_column("evals", f"{facts['evals']:.1f}", justify="right")
+    table.add_column("GMAC", f"{facts['macs'] / _GIGA:.1f}", justify="right")
+    for row in facts["plan"]:
+        table.add_row(
+            str(row["index"]), row["kind"], row["conditional"], row["unconditional"],
+            ", ".join(row["takes"]), ", ".join(row["leaves"]), str(row["samples"]),
+            f"{row['evals']:.2f}", f"{row['macs'] / _GIGA:.2f}",
+        )  # fmt: skip
+    return table
