@@ -12,7 +12,7 @@ SILENT = 4  # ONNX Runtime's severity "fatal": what fails is raised, and printed
 
 
 class Graph:
-    """A graph with named inputs and one output.
+    """A graph with named inputs, of whose outputs the first counts.
 
     Attributes:
         path: The .onnx file.
@@ -31,14 +31,15 @@ class Graph:
         """
         self.path = path
         self._session = _open(path, threads)
+        self._output = self._session.get_outputs()[0].name
         found = frozenset(node.name for node in self._session.get_inputs())
         if found != inputs:
             wanted = ", ".join(sorted(inputs))
             raise InvalidBundle(str(path), f"does not have exactly the inputs {wanted}")
 
     def run(self, **inputs: NDArray[np.float32] | NDArray[np.int64]) -> NDArray[np.float32]:
-        """Returns the graph's output, float32, for the inputs named at construction."""
-        (output,) = self._session.run(None, inputs)
+        """Returns the graph's first output, float32, for the inputs named at construction."""
+        (output,) = self._session.run([self._output], inputs)
         return np.asarray(output, dtype=np.float32)
 
 
