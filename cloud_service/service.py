@@ -22,7 +22,7 @@ from cloud_service.model_repository import (
 from cloud_service.server import Health, add_services, build_server
 from cloud_service.servicer import ObclipServicer, ServicerParts
 from cloud_service.settings import Settings, embedded_bundle
-from cloud_service.startup_error import CannotStart
+from cloud_service.startup_error import CannotStart, TritonCrashed
 from cloud_service.tokenizer import PromptTokenizer
 from cloud_service.triton_client import TritonClient
 from cloud_service.triton_process import TritonProcess, running_triton
@@ -31,6 +31,7 @@ from obclip.errors import BackendUnavailable
 from obclip.plan import Profile
 
 _PROBE_TIMEOUT_S = 2.0
+_STARTS = 3
 _POLL_S = 0.2
 # What the service runs itself; the device's parts may be absent here.
 _OWN_PARTS = tuple(part for part in FOLDERS if part in {"cloud_unet", "text_encoder", "tokenizer"})
@@ -90,14 +91,36 @@ async def running_service(settings: Settings) -> AsyncIterator[RunningService]:
     tokenizer = PromptTokenizer(bundle / "tokenizer" / "tokenizer.json", model_card.text)
     server = build_server(card, settings.max_running)
     address = open_port(server, settings)  # before Triton: a taken port is said at once
-    async with (
-        _triton(settings, bundle, model_card) as triton,
-        _ready_client(settings, bundle, model_card, triton) as client,
-    ):
+    async with contextlib.AsyncExitStack() as stack:
+        triton, client = await _start(stack, settings, bundle, model_card)
         queue = AdmissionQueue(max_running=settings.max_running, max_waiting=settings.max_queue)
         parts = ServicerParts(card, tokenizer, client, queue, Metrics(queue))
         async with _served(server, parts, client, settings) as metrics_address:
             yield RunningService(address, client.url, metrics_address, card, triton)
+
+
+async def _start(
+    stack: contextlib.AsyncExitStack, settings: Settings, bundle: Path, card: ModelCard
+) -> tuple[TritonProcess | None, TritonClient]:
+    """A Triton and its client, which the stack ends; started anew when Triton crashes on the way.
+
+    Triton 2.51 sometimes aborts while its models' processes start (boost::interprocess lock errors,
+    2 of 8 starts with seven models on a busy machine).
+    """
+    for left in reversed(range(_STARTS)):
+        async with contextlib.AsyncExitStack() as trial:
+            try:
+                triton = await trial.enter_async_context(_triton(settings, bundle, card))
+                client = await trial.enter_async_context(
+                    _ready_client(settings, bundle, card, triton)
+                )
+            except TritonCrashed:
+                if left == 0:
+                    raise
+                continue
+            stack.push_async_exit(trial.pop_all())
+            return triton, client
+    raise AssertionError("the last start returns or raises")
 
 
 @contextlib.asynccontextmanager

@@ -20,3 +20,7 @@ class CannotStart(ObclipError):
 
     reason: str
     remedy: str
+
+
+class TritonCrashed(CannotStart):
+    """tritonserver was ended by a signal before it was ready; another start may succeed."""

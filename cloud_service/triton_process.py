@@ -16,7 +16,7 @@ from pathlib import Path
 
 from cloud_service import parent_death
 from cloud_service.settings import package_folder
-from cloud_service.startup_error import CannotStart
+from cloud_service.startup_error import CannotStart, TritonCrashed
 
 _LOOPBACK = "127.0.0.1"
 # One region for each model, touched as far as it is used. It must not grow: growing races with the
@@ -117,7 +117,8 @@ class TritonProcess:
             timeout_s: seconds that loading may take.
 
         Raises:
-            CannotStart: the process ended, or was not ready in time.
+            TritonCrashed: a signal ended the process.
+            CannotStart: the process ended otherwise, or was not ready in time.
         """
         ended = asyncio.create_task(self.wait())
         ready = asyncio.create_task(_poll(is_ready))
@@ -126,7 +127,8 @@ class TritonProcess:
                 {ended, ready}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
             )
             if ended.done():
-                raise CannotStart(
+                kind = TritonCrashed if ended.result() < 0 else CannotStart
+                raise kind(
                     f"tritonserver ended with code {ended.result()}: {self._last_error()}",
                     "start with --verbose to see its log",
                 )
