@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from device_client.bundle import Bundle, open_bundle
-from device_client.options import GenerationOptions, complete, to_settings
+from device_client.hiding import HiddenPrompt, HidingSettings, hide
+from device_client.options import DEVICE_ONLY, REFUSE, GenerationOptions, complete, to_settings
 from device_client.private_side.choice import Choice
 from device_client.private_side.denoiser import DeviceShare
 from device_client.private_side.device_models import DeviceModels
@@ -33,7 +34,7 @@ from device_client.public_side.transport import (
     batch_bytes,
 )
 from device_client.report import CloudReport, GenerationReport, GenerationResult
-from device_client.transformation import TokenBudget, Transformation, transform
+from device_client.transformation import TokenBudget, TransformationRefused, load_lexicon
 from device_client.transformation.skeleton import Skeleton
 from obclip.card import ServiceCard
 from obclip.errors import InvalidRequest
@@ -74,6 +75,7 @@ class _Start:
     negative_prompt: str
     skeleton: Skeleton | None
     cloud: CloudReport | None
+    refusal: str | None = None
 
 
 class ObCLIP:
@@ -154,7 +156,7 @@ class ObCLIP:
             TransformationRefused: The prompt cannot be hidden.
             InvalidRequest: An option is outside its range.
         """
-        return _transform(prompt, complete(options)).skeleton
+        return self._hide(prompt, complete(options)).halves.skeleton
 
     def generate(
         self,
@@ -180,9 +182,14 @@ class ObCLIP:
         job = self._job(chosen, on_progress or (lambda _phase, _step, _total: None))
         models = self._models  # a broken model shows before anything is sent
         if self._cloud is None:
-            alone = replace(job, settings=replace(job.settings, switch_point=0))
-            return _finish(models, self._start_alone(prompt, alone), alone)
-        return _finish(models, self._start_with(self._cloud, prompt, job), job)
+            return self._finish_alone(models, prompt, job, None)
+        try:
+            start = self._start_with(self._cloud, prompt, job)
+        except TransformationRefused as refusal:
+            if chosen["on_unknown"] != DEVICE_ONLY:
+                raise
+            return self._finish_alone(models, prompt, job, refusal.reason)
+        return _finish(models, start, job)
 
     def close(self) -> None:
         """Closes the connection."""
@@ -209,20 +216,43 @@ class ObCLIP:
         own_scale = chosen["device_guidance_scale"]
         if own_scale is not None:
             require_range("device_guidance_scale", own_scale, 0.0, MAX_GUIDANCE_SCALE)
+        if chosen["on_unknown"] not in {REFUSE, DEVICE_ONLY}:
+            known = f"choose {REFUSE} or {DEVICE_ONLY}"
+            raise InvalidRequest("on_unknown", "does not exist", known)
         return _Job(chosen, settings, toss(chosen["seed"]), notify)
+
+    def _hide(self, prompt: str, chosen: GenerationOptions) -> HiddenPrompt:
+        _require_words(prompt)
+        limit = chosen["max_candidates"]
+        require_range("max_candidates", limit, 2, MAX_CANDIDATES)
+        tokenizer = self.bundle.tokenizer
+        tokens = tokenizer.max_tokens
+        if self._cloud is not None:
+            tokens = min(tokens, self._cloud.card.limits.max_prompt_tokens)
+        settings = HidingSettings(
+            chosen["negative_prompt"],
+            limit,
+            load_lexicon(chosen["lexicon"]),
+            TokenBudget(tokenizer.whole_ids, tokens),
+        )
+        return hide(prompt, settings)
 
     def _start_with(self, cloud: Cloud, prompt: str, job: _Job) -> _Start:
         job.settings.check(cloud.card)
-        hidden = _transform(prompt, job.chosen)
-        skeleton = hidden.skeleton
-        limits, tokenizer = cloud.card.limits, self.bundle.tokenizer
-        check_candidates(skeleton, limits, tokenizer.count)
-        budget = TokenBudget(tokenizer.whole_ids, limits.max_prompt_tokens)
-        budget.check_distinct(skeleton.candidates())
+        hidden = self._hide(prompt, job.chosen)
+        skeleton = hidden.halves.skeleton
+        check_candidates(skeleton, cloud.card.limits, self.bundle.tokenizer.count)
         start = time.perf_counter()
         share = cloud.denoise(skeleton, job.settings, job.coins, job.notify)
-        report = CloudReport.of(skeleton, share, time.perf_counter() - start)
-        return _Start(share.batch, hidden.choice, skeleton.negative_prompt, skeleton, report)
+        report = CloudReport.of(skeleton, hidden.is_cut, share, time.perf_counter() - start)
+        return _Start(share.batch, hidden.halves.choice, skeleton.negative_prompt, skeleton, report)
+
+    def _finish_alone(
+        self, models: DeviceModels, prompt: str, job: _Job, refusal: str | None
+    ) -> GenerationResult:
+        alone = replace(job, settings=replace(job.settings, switch_point=0))
+        start = self._start_alone(prompt, alone)
+        return _finish(models, replace(start, refusal=refusal), alone)
 
     def _start_alone(self, prompt: str, job: _Job) -> _Start:
         card = self.bundle.card
@@ -239,13 +269,6 @@ def _require_words(prompt: str) -> None:
         raise InvalidRequest("prompt", "is empty", "say what the picture should show")
 
 
-def _transform(prompt: str, chosen: GenerationOptions) -> Transformation:
-    _require_words(prompt)
-    limit = chosen["max_candidates"]
-    require_range("max_candidates", limit, 2, MAX_CANDIDATES)
-    return transform(prompt, chosen["negative_prompt"], max_candidates=limit)
-
-
 def _finish(models: DeviceModels, start: _Start, job: _Job) -> GenerationResult:
     """Runs the device's own steps. Nothing is sent from here on."""
     begin = time.perf_counter()
@@ -257,6 +280,7 @@ def _finish(models: DeviceModels, start: _Start, job: _Job) -> GenerationResult:
         **asdict(job.settings),
         device_s=time.perf_counter() - begin,
         cloud=start.cloud,
+        refusal=start.refusal,
     )
     return GenerationResult(
         image=Image.fromarray(image_u8),

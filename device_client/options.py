@@ -1,5 +1,6 @@
 """Options of one generation, and how they become settings."""
 
+from pathlib import Path
 from typing import TypedDict
 
 from device_client.leakage import DEFAULT_MAX_CANDIDATES
@@ -8,12 +9,14 @@ from obclip.card import Defaults
 from obclip.errors import InvalidRequest
 from obclip.plan import Profile
 
+REFUSE, DEVICE_ONLY = "refuse", "device-only"
+
 
 class GenerationOptions(TypedDict, total=False):
     """Options of `ObCLIP.generate`. A number left out or None takes the model family's default.
 
     Attributes:
-        negative_prompt: What the picture should not show; public, and refused if sensitive.
+        negative_prompt: What the picture should not show; items with sensitive words are left out.
         seed: 0..2^64-1, sent to the service; by default drawn from the system's CSPRNG.
         steps: Steps of the whole run.
         guidance_scale: Classifier-free guidance on both sides.
@@ -22,6 +25,9 @@ class GenerationOptions(TypedDict, total=False):
         profile: How the cloud saves work, e.g. "bare".
         max_candidates: At least 2. Fewer than the prompt has send one block of a public partition,
             which tells the service log2(all / sent) bits; the report's leakage says so.
+        on_unknown: "refuse" a prompt that cannot be hidden, or make it "device-only": the small
+            model does all steps and the prompt is not sent in any form.
+        lexicon: TOML file with the user's own attributes and words.
         sheet: Also draw what the cloud saw beside the picture.
         keep_cloud_batch: Also return the state of all candidates.
     """
@@ -34,6 +40,8 @@ class GenerationOptions(TypedDict, total=False):
     switch_point: int | None
     profile: str
     max_candidates: int
+    on_unknown: str
+    lexicon: Path | None
     sheet: bool
     keep_cloud_batch: bool
 
@@ -47,6 +55,8 @@ _DEFAULTS: GenerationOptions = {
     "switch_point": None,
     "profile": Profile.BARE,
     "max_candidates": DEFAULT_MAX_CANDIDATES,
+    "on_unknown": REFUSE,
+    "lexicon": None,
     "sheet": False,
     "keep_cloud_batch": False,
 }

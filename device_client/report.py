@@ -21,6 +21,7 @@ class CloudReport:
         attributes: Names of the sensitive attributes that occur.
         lexicon_version: Of the device's lexicon.
         leakage: Everything that the service learned, in words.
+        is_cut: The prompt's end was left out, for the text encoder takes no more.
         sent_bytes: Size of the request.
         received_bytes: Size of all responses.
         wall_s: From sending to the end of the stream, seconds.
@@ -34,6 +35,7 @@ class CloudReport:
     attributes: tuple[str, ...]
     lexicon_version: str
     leakage: tuple[str, ...]
+    is_cut: bool
     sent_bytes: int
     received_bytes: int
     wall_s: float
@@ -43,11 +45,12 @@ class CloudReport:
     batch_sizes: tuple[int, ...]
 
     @classmethod
-    def of(cls, skeleton: Skeleton, share: CloudShare, wall_s: float) -> Self:
+    def of(cls, skeleton: Skeleton, is_cut: bool, share: CloudShare, wall_s: float) -> Self:
         """Puts together what the public side knows.
 
         Args:
             skeleton: What was sent.
+            is_cut: Its end was left out.
             share: What came back.
             wall_s: How long it took, seconds.
         """
@@ -56,6 +59,7 @@ class CloudReport:
             attributes=skeleton.attributes,
             lexicon_version=skeleton.lexicon_version,
             leakage=declared_leakage(skeleton),
+            is_cut=is_cut,
             sent_bytes=share.sent_bytes,
             received_bytes=share.received_bytes,
             wall_s=wall_s,
@@ -78,6 +82,7 @@ class GenerationReport:
         profile: How the cloud saved work.
         device_s: From the end of the stream to the picture, seconds.
         cloud: The exchange; None when nothing was sent.
+        refusal: Why nothing was sent although a service was there, in fixed words; else None.
     """
 
     seed: int
@@ -87,6 +92,7 @@ class GenerationReport:
     profile: str
     device_s: float
     cloud: CloudReport | None
+    refusal: str | None = None
 
     def to_json(self) -> str:
         """Returns one JSON object with this class's fields."""

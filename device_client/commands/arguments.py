@@ -1,13 +1,17 @@
 """Arguments and options that several commands share."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from obclip.errors import InvalidRequest
+
 if TYPE_CHECKING:
     from device_client.public_side.transport import Tls
+    from device_client.transformation import Lexicon
 
 CONNECTION = "Connection"
 DEFAULT_SERVER = "127.0.0.1:50051"
@@ -59,6 +63,10 @@ Timeout = Annotated[
         rich_help_panel=CONNECTION,
     ),
 ]
+LexiconFile = Annotated[
+    Path | None,
+    typer.Option("--lexicon", metavar="FILE", help="TOML file of your own attributes and words."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and no progress.")]
 
 
@@ -82,3 +90,39 @@ def to_tls(encrypt: bool, root_certificates: Path | None) -> "Tls | None":
     from device_client.public_side.transport import Tls  # noqa: PLC0415  # keeps --help quick
 
     return Tls(root_certificates) if encrypt or root_certificates else None
+
+
+def to_lexicon(extension: Path | None) -> "Lexicon":
+    """Returns the shipped lexicon, with the words of the user's file if there is one.
+
+    Args:
+        extension: The file, or None.
+
+    Raises:
+        InvalidRequest: The file cannot be used.
+    """
+    from device_client.transformation import load_lexicon  # noqa: PLC0415  # keeps --help quick
+
+    return load_lexicon(extension)
+
+
+def read_lines(option: str, path: str) -> Iterator[str]:
+    """Yields the lines of a file.
+
+    Args:
+        option: Its name, for errors.
+        path: The file; "-" is standard input.
+
+    Raises:
+        InvalidRequest: It cannot be read.
+    """
+    if path == "-":
+        yield from (line.rstrip("\n") for line in sys.stdin)
+        return
+    try:
+        with Path(path).open(encoding="utf-8") as file:
+            yield from (line.rstrip("\n") for line in file)
+    except (OSError, UnicodeDecodeError) as failure:
+        raise InvalidRequest(
+            option, f"{path} cannot be read as UTF-8 text", "give another file"
+        ) from failure

@@ -10,6 +10,7 @@ from device_client.commands.arguments import (
     DEFAULT_TIMEOUT_S,
     AsJson,
     BundleFolder,
+    LexiconFile,
     MaxCandidates,
     NegativePrompt,
     Prompt,
@@ -29,6 +30,7 @@ Examples:
     obclip generate 'a young man with a hat' --seed 7 -o hat.png --sheet cloud.png
     obclip generate - --server gpu.example.org:443 --tls < prompt.txt
     obclip generate 'a smiling woman' --device-only --json
+    obclip generate - --on-unknown device-only < prompt.txt
 """
 
 
@@ -69,6 +71,14 @@ def generate(  # noqa: PLR0913  # typer reads the command line from the signatur
     device_only: Annotated[
         bool, typer.Option("--device-only", help="No network: the small model does all steps.")
     ] = False,
+    on_unknown: Annotated[
+        str,
+        typer.Option(
+            metavar="WHAT",
+            help="A prompt that cannot be hidden: refuse it, or make it device-only.",
+        ),
+    ] = "refuse",
+    lexicon: LexiconFile = None,
     server: Server = DEFAULT_SERVER,
     tls: UseTls = False,
     tls_ca: TlsCa = None,
@@ -105,6 +115,8 @@ def generate(  # noqa: PLR0913  # typer reads the command line from the signatur
             "device_guidance_scale": device_guidance_scale,
             "profile": profile,
             "max_candidates": max_candidates,
+            "on_unknown": on_unknown,
+            "lexicon": lexicon,
             "sheet": sheet is not None,
         },
         place=Place(None if device_only else server, to_tls(tls, tls_ca), timeout, bundle, threads),

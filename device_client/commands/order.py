@@ -9,10 +9,11 @@ import typer
 from device_client.client import ObCLIP
 from device_client.commands.picture_file import write_picture
 from device_client.commands.progress import progress
-from device_client.leakage import declared_leakage, warnings
-from device_client.options import GenerationOptions
+from device_client.commands.summary import tell_leakage
+from device_client.options import DEVICE_ONLY, GenerationOptions
 from device_client.public_side.transport import Tls
 from device_client.report import CloudReport, GenerationResult
+from device_client.transformation import TransformationRefused
 
 
 @dataclass(frozen=True)
@@ -93,12 +94,13 @@ class Order:
         typer.echo(self.picture)
 
     def _tell_leakage(self, client: ObCLIP) -> None:
-        skeleton = client.preview(self.prompt, **self.options)
-        typer.echo("The service will learn:", err=True)
-        for line in declared_leakage(skeleton):
-            typer.echo(f"  - {line}", err=True)
-        for line in warnings(skeleton):
-            typer.echo(f"Warning: {line}.", err=True)
+        try:
+            skeleton = client.preview(self.prompt, **self.options)
+        except TransformationRefused:
+            if self.options["on_unknown"] != DEVICE_ONLY:
+                raise
+            return
+        tell_leakage("The service will learn:", skeleton)
 
     def _write(self, result: GenerationResult) -> None:
         write_picture(result.image, self.picture)
@@ -116,6 +118,14 @@ class Order:
 
 def _tell_report(result: GenerationResult) -> None:
     report = result.report
+    if report.refusal is not None:
+        typer.echo(
+            f"Nothing was sent: the prompt cannot be hidden ({report.refusal}). "
+            "The device did all steps with its small model.",
+            err=True,
+        )
+    if report.cloud is not None and report.cloud.is_cut:
+        typer.echo("The prompt's end was cut: the cloud's text encoder takes no more.", err=True)
     if result.unknown_words:
         words = ", ".join(result.unknown_words)
         typer.echo(f"Words that the models do not know and ignore: {words}", err=True)

@@ -107,13 +107,21 @@ def _belongs(item: tuple[str, ...], place: int, lexicon: Lexicon) -> bool:
     if place and _is_elder(item[place - 1 : place + 2], key):
         return True
     if key in lexicon.words or key in lexicon.persons:
-        return (
-            place > 0
-            and key in lexicon.context.surname_marks
-            and item[place - 1] in lexicon.first_names
-        )
+        return place > 0 and is_family_name(item[place - 1 : place + 2], lexicon)
     initial = len(key) == 1 and key.isalpha()
     return initial or key in lexicon.context.name_particles or is_name(key, lexicon)
+
+
+def is_family_name(around: tuple[str, ...], lexicon: Lexicon) -> bool:
+    """Tells a word for a person that is a name: "stephen king", "john singer sargent".
+
+    Args:
+        around: The token before the word, the word, and the token after it, if there is one.
+        lexicon: The words.
+    """
+    return around[0] in lexicon.first_names and (
+        around[1] in lexicon.context.surname_marks or around[-1] in lexicon.surnames
+    )
 
 
 def _is_elder(around: tuple[str, ...], key: str) -> bool:

@@ -129,6 +129,8 @@ def _add_entry(line: Line, entry: Entry, surface: str, gap: str) -> None:
             line.mend_article()
             continue
         own = surface if single or not item.form.texts else item.form.texts[item.value]
+        if number == 0 and surface[:1].isupper():
+            own = own[:1].upper() + own[1:]
         strong = entry.strong or (number == 0 and not single)
         made = Mark(item.form, item.value, own, strong, entry.after, entry.color)
         if number or single or not _goes_before(line, made):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from device_client.transformation.credits import credited_places, is_name
+from device_client.transformation.credits import credited_places, is_family_name, is_name
 from device_client.transformation.lexicon.model import Lexicon, NameKind
 from device_client.transformation.tokens import Tokens
 
@@ -94,10 +94,10 @@ def _named(tokens: Tokens, place: int, lexicon: Lexicon) -> Span | None:
 
 def _has_family_name(tokens: Tokens, place: int, end: int, lexicon: Lexicon) -> bool:
     family = tokens.keys[place + 1 : end]
-    known = any(key in lexicon.surnames for key in family)
-    return known or (
-        bool(family) and family[0] not in lexicon.ordinary and is_name(family[0], lexicon)
-    )
+    if any(key in lexicon.surnames for key in family):
+        return True
+    is_place = tokens.keys[place] in lexicon.words
+    return bool(family) and not is_place and family[0] not in lexicon.ordinary
 
 
 def _acts(tokens: Tokens, place: int) -> bool:
@@ -113,11 +113,27 @@ def _continues(tokens: Tokens, place: int, lexicon: Lexicon) -> bool:
     if key in {"-", "."}:
         return _is_glued_name(tokens, place, lexicon)
     if key in lexicon.words or key in lexicon.persons:
-        return key in lexicon.context.surname_marks
+        return is_family_name(tuple(tokens.keys[place - 1 : place + 2]), lexicon) or (
+            key in lexicon.context.surname_marks
+        )
     if key in lexicon.common_surnames:
         return _ends_name(tokens.key(place + 1), lexicon)
     initial = len(key) == 1 and key.isalpha() and key not in _NO_INITIALS
-    return initial or key in lexicon.context.name_particles or is_name(key, lexicon)
+    if initial or key in lexicon.context.name_particles or is_name(key, lexicon):
+        return True
+    return _is_rare_family_name(tokens, place, lexicon)
+
+
+def _is_rare_family_name(tokens: Tokens, place: int, lexicon: Lexicon) -> bool:
+    """Tells "stephen bliss" from "stephen jumps": two words that stand alone."""
+    key, given = tokens.key(place), lexicon.first_names.get(tokens.keys[place - 1])
+    before = tokens.keys[place - 2] if place > 1 else ","
+    if given is None or given.weak or key not in lexicon.dictionary:
+        return False
+    if key in lexicon.no_family_names or key.endswith(("ing", "ed", "ly", "s")):
+        return False
+    begins = not before.isalpha() or before in lexicon.context.article_after
+    return begins and _ends_name(tokens.key(place + 1), lexicon)
 
 
 def _is_glued_name(tokens: Tokens, place: int, lexicon: Lexicon) -> bool:

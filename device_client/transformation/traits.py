@@ -79,7 +79,8 @@ def _cut_phrase(line: Line, place: int, lexicon: Lexicon) -> bool:
         start -= 1
     before = line.keys[start - 1] if start else ","
     following = line.key_after(place)
-    if following.isalpha() and following != "and" and following not in lexicon.context.boundaries:
+    goes_on = following.isalpha() and following not in lexicon.context.boundaries | {"and"}
+    if goes_on and not following.endswith("ing"):
         line.dropped.add(place)
         return True
     if before not in lexicon.context.phrase_starts:

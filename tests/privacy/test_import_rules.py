@@ -99,7 +99,33 @@ RULES = [
                 "device_client.private_side.choice.own_words_of",
             }
         ),
-        exempt=frozenset({"device_client.private_side"}),
+        exempt=frozenset({"device_client.private_side", "device_client.audit"}),
+    ),
+    # What weighs the candidates sees the skeleton alone, so that its verdict is public.
+    Rule(
+        "device_client.prior",
+        ours=frozenset({"device_client.prior", "device_client.transformation.skeleton"}),
+        third_party=frozenset({"numpy"}),
+        never=frozenset({"logging", "subprocess"}),
+    ),
+    # The auditor knows the truth, so it has no door to the network, and only its command opens it.
+    Rule(
+        "device_client.audit",
+        ours=frozenset(
+            {
+                "obclip.errors",
+                "device_client.audit",
+                "device_client.private_side.choice",
+                "device_client.transformation",
+            }
+        ),
+        third_party=frozenset({"numpy"}),
+        never=frozenset({"logging", "subprocess"}),
+    ),
+    Rule(
+        "device_client",
+        never=frozenset({"device_client.audit"}),
+        exempt=frozenset({"device_client.audit", "device_client.commands.audit"}),
     ),
     Rule("cloud_service", never=frozenset({"device_client", "demo_models"})),
     Rule("cloud_service", never=HEAVY, exempt=frozenset({"cloud_service.export"})),
@@ -214,6 +240,11 @@ def test_the_tree_is_what_the_rules_speak_of() -> None:
             "device_client.transformation.skeleton",
             "from device_client.private_side.choice import index_of",
         ),
+        ("device_client.client", "from device_client.audit.transcript import Device"),
+        ("device_client.audit.game", "from device_client.public_side import transport"),
+        ("device_client.audit.game", "import grpc"),
+        ("device_client.prior.model", "from device_client.private_side.choice import Choice"),
+        ("device_client.prior.model", "from device_client.transformation import transform"),
         ("triton_models.unet_full.1.model", "import cloud_service.server"),
     ],
 )

@@ -138,11 +138,25 @@ def _add_characters(builder: LexiconBuilder) -> None:
             builder.add(surface, kinds[kind].items, name=True)
 
 
+def _add_compounds(builder: LexiconBuilder) -> None:
+    for compound in read_words("compounds.txt"):
+        builder.add(compound, builder.items_of(f"={compound}"))
+
+
 def _first_names(builder: LexiconBuilder) -> dict[str, FirstName]:
+    """Returns the given names; a place's name ("jordan") counts only with a family name."""
     kinds = _name_kinds(builder)
-    known = builder.words()
+    places = {word for word in builder.words() if _is_place(builder.entries[word][-1])}
+    known = builder.words() - places
     rows = (row for row in read_rows("first_names.tsv") if row[0] not in known)
-    return {name: FirstName(kinds[kind], weak == "weak") for name, kind, weak in rows}
+    return {
+        name: FirstName(kinds[kind], weak == "weak" or name in places) for name, kind, weak in rows
+    }
+
+
+def _is_place(entry: Entry) -> bool:
+    form = entry.items[0].form
+    return form is not None and form.role is Role.ORIGIN
 
 
 def _persons(builder: LexiconBuilder) -> dict[str, bool]:
@@ -201,6 +215,7 @@ def _load(extension: Extension) -> Lexicon:
     _add_nationalities(builder, ethnicities)
     _add_aliases(builder)
     _add_characters(builder)
+    _add_compounds(builder)
     _add_correlates(builder, ethnicities)
     builder.close()
     return Lexicon(
@@ -217,20 +232,22 @@ def _load(extension: Extension) -> Lexicon:
 
 def _vocabulary(builder: LexiconBuilder) -> dict[str, Any]:
     """Returns the word lists of a lexicon, the entries among them."""
-    context, persons, first_names = _context(), _persons(builder), _first_names(builder)
+    context, first_names = _context(), _first_names(builder)
     titles = {title: NameKind(builder.items_of(words)) for title, words in read_rows("titles.tsv")}
     things = frozenset(read_words("things.txt"))
     surnames = frozenset(read_words("surnames.txt"))
+    verbs, describing = (frozenset(read_words(f"{name}.txt")) for name in ("verbs", "describing"))
     dictionary = frozenset(read_words("dictionary.txt")) | builder.neutral_words()
-    _add_derived(builder, dictionary | things, context)
-    words = builder.words()
+    _add_derived(builder, dictionary | things | {*read_words("persons.txt")}, context)
+    persons, words = _persons(builder), builder.words()
     return {
         "entries": {first: tuple(entries) for first, entries in builder.entries.items()},
         "words": words,
         "persons": persons,
         "things": things - words - persons.keys(),
-        "verbs": frozenset(read_words("verbs.txt")),
-        "describing": frozenset(read_words("describing.txt")),
+        "verbs": verbs,
+        "describing": describing,
+        "no_family_names": verbs | describing | things | context.article_after,
         "dictionary": dictionary,
         "ordinary": words | persons.keys() | things | dictionary | surnames | first_names.keys(),
         "first_names": first_names,

@@ -128,6 +128,7 @@ class Lexicon:
         first_names: Given names.
         titles: Titles before a name and what they suggest.
         surnames: Family names that are no ordinary words.
+        no_family_names: Ordinary words that are never read as a family name.
         common_surnames: Family names that are ordinary words too.
         context: Words around slots.
         ages: The age grammar.
@@ -152,6 +153,7 @@ class Lexicon:
     first_names: dict[str, FirstName] = field(repr=False)
     titles: dict[str, NameKind] = field(repr=False)
     surnames: frozenset[str] = field(repr=False)
+    no_family_names: frozenset[str] = field(repr=False)
     common_surnames: frozenset[str] = field(repr=False)
     context: Context = field(repr=False)
     ages: AgeGrammar = field(repr=False)

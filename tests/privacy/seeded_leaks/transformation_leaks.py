@@ -36,7 +36,7 @@ three women on a beach
 two boys and a dog
 photo of a 25-year-old man in the rain
 a 70 year old woman, watercolor
-oil painting of a nigerian king with his crown
+oil painting of a nigerian man with his crown
 an indian actress in a red coat
 a portrait of his grandma
 The mechanic said that she had repaired the car

@@ -23,6 +23,7 @@ from tests.fakes.faults import stall_after
 from tests.fakes.scripted_service import (
     LIMITS,
     HonestCloud,
+    Request,
     ScriptedService,
     scripted_service,
     service_card,
@@ -172,9 +173,30 @@ def test_an_empty_prompt_is_refused(obclip: ObCLIP, prompt: str) -> None:
         obclip.generate(prompt)
 
 
-def test_an_overlong_prompt_is_refused(obclip: ObCLIP) -> None:
-    with pytest.raises(InvalidRequest, match=r"^prompt: .*tokens"):
-        obclip.generate("a garden " * 30)
+def test_an_overlong_prompt_is_cut(obclip: ObCLIP, service: ScriptedService) -> None:
+    report = obclip.generate("an old man " + "in a garden " * 30, seed=5).report
+    assert report.cloud is not None
+    assert report.cloud.is_cut
+    sent = Request.FromString(service.wait_for_calls(2)[1].request).candidates
+    assert len(sent) == 6
+    assert max(len(text.split()) for text in sent) <= 38
+
+
+def test_an_overlong_negative_prompt_is_refused(obclip: ObCLIP) -> None:
+    with pytest.raises(InvalidRequest, match=r"^negative_prompt: .*tokens"):
+        obclip.generate(PROMPT, negative_prompt="a garden " * 30)
+
+
+def test_what_cannot_be_hidden_is_refused_or_stays_here(
+    obclip: ObCLIP, service: ScriptedService
+) -> None:
+    refused = "<lora:face:1> an old woman"
+    with pytest.raises(TransformationRefused):
+        obclip.generate(refused)
+    report = obclip.generate(refused, on_unknown="device-only").report
+    assert (report.cloud, report.switch_point) == (None, 0)
+    assert report.refusal is not None
+    assert [call.method for call in service.transcript] == ["GetServiceCard"]
 
 
 def test_an_option_that_does_not_exist_is_a_type_error(obclip: ObCLIP) -> None:

@@ -4,10 +4,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.tiny_bundle import TinyBundle
 from tests.unit.device_client.commands.conftest import Program
 
 PROMPT = "an old woman in a garden"
-KEYS = {"attributes", "candidates", "n", "refused", "remedy", "effective_set", "leakage"}
+KEYS = {
+    "attributes", "candidates", "n", "refused", "remedy", "effective_set", "leakage", "cut",
+}  # fmt: skip
+LEXICON = """
+[attributes.religion]
+values = ["christian", "muslim", "hindu"]
+"""
 
 
 def test_the_candidates_are_lines(program: Program) -> None:
@@ -27,7 +34,10 @@ def test_json_has_the_keys(program: Program) -> None:
         "gender": ["female", "male"],
         "age": ["young", "middle-aged", "old"],
     }
-    assert (facts["n"], facts["refused"], facts["effective_set"]) == (6, None, None)
+    assert (facts["n"], facts["refused"], facts["cut"]) == (6, None, False)
+    assert 1 < facts["effective_set"]["size"] <= 6
+    assert 1 / 6 <= facts["effective_set"]["largest_posterior"] < 1
+    assert set(facts["effective_set"]["accuracy"]) == {"gender", "age"}
     assert facts["candidates"][2] == PROMPT
     assert facts["leakage"]["bits"] == 0
 
@@ -79,3 +89,33 @@ def test_wrong_input_is_one_line(program: Program, arguments: tuple[str, ...]) -
 def test_a_batch_that_is_no_text_is_named(program: Program) -> None:
     Path("picture.bin").write_bytes(b"\xff\xfe\xff")
     assert "picture.bin" in program("candidates", "--batch", "picture.bin").error_line()
+
+
+def test_the_effective_set_is_told(program: Program) -> None:
+    assert "Effective set: " in program("candidates", PROMPT).err
+    assert "Effective set" not in program("candidates", "a forest").err
+
+
+def test_ones_own_lexicon_and_its_effect(program: Program) -> None:
+    Path("mine.toml").write_text(LEXICON, encoding="utf-8")
+    outcome = program("candidates", "a hindu woman", "--lexicon", "mine.toml")
+    assert len(outcome.out.splitlines()) == 6
+    assert "Your lexicon: N = 6; without it: " in outcome.err
+
+
+def test_a_lexicon_that_is_none_is_one_line(program: Program) -> None:
+    Path("mine.toml").write_text("nothing", encoding="utf-8")
+    outcome = program("candidates", PROMPT, "--lexicon", "mine.toml")
+    assert outcome.code == 2
+    assert "lexicon" in outcome.error_line()
+
+
+def test_a_bundle_bounds_the_length(program: Program, tiny_bundle: TinyBundle) -> None:
+    long = "an old man " + "in a garden at night " * 12
+    where = ("--bundle", str(tiny_bundle.folder))
+    facts = program("candidates", "--json", long, *where).facts
+    assert facts["cut"]
+    assert facts["n"] == 6
+    assert all(len(text.split()) <= 38 for text in facts["candidates"])
+    assert not program("candidates", "--json", long).facts["cut"]
+    assert "cut" in program("candidates", long, *where).err

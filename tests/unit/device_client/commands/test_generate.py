@@ -106,6 +106,50 @@ def test_device_only_sends_nothing(generate: Generate, service: ScriptedService)
     assert service.transcript == []
 
 
+REFUSED = "<lora:face:1> an old woman"
+
+
+def test_a_prompt_that_cannot_be_hidden_is_refused(
+    generate: Generate, service: ScriptedService
+) -> None:
+    outcome = generate(REFUSED)
+    assert (outcome.code, outcome.out) == (3, "")
+    assert "refused" in outcome.error_line()
+    assert {call.method for call in service.transcript} <= {"GetServiceCard"}
+
+
+def test_a_prompt_that_cannot_be_hidden_stays_here(
+    generate: Generate, service: ScriptedService
+) -> None:
+    outcome = generate(REFUSED, "--on-unknown", "device-only")
+    assert (outcome.code, outcome.out) == (0, "obclip.png\n")
+    assert "Nothing was sent" in outcome.err
+    facts = generate(REFUSED, "--on-unknown", "device-only", "--json").facts
+    assert facts["report"]["cloud"] is None
+    assert "tag" in facts["report"]["refusal"]
+    assert {call.method for call in service.transcript} == {"GetServiceCard"}
+
+
+def test_a_long_prompt_is_cut_and_told(generate: Generate) -> None:
+    outcome = generate(PROMPT + " in a garden at night" * 12)
+    assert outcome.code == 0
+    assert "cut" in outcome.err
+
+
+def test_the_effective_set_is_told(generate: Generate) -> None:
+    assert "Effective set: " in generate(PROMPT).err
+
+
+def test_ones_own_lexicon(generate: Generate) -> None:
+    Path("mine.toml").write_text(
+        '[attributes.coat]\nvalues = ["red", "green", "blue"]\n', encoding="utf-8"
+    )
+    outcome = generate("a man", "--lexicon", "mine.toml", "--json")
+    assert outcome.facts["report"]["cloud"]["candidates"] == 2
+    version = outcome.facts["report"]["cloud"]["lexicon_version"]
+    assert "+" in version
+
+
 def test_force_overwrites(generate: Generate) -> None:
     Path("kept.png").write_bytes(b"before")
     assert generate(PROMPT, "-o", "kept.png").code == 2
@@ -119,7 +163,7 @@ def test_force_overwrites(generate: Generate) -> None:
     [
         (("",), "prompt: is empty"),
         ((" \n",), "prompt: is empty"),
-        (("a garden " * 40,), "tokens"),
+        ((PROMPT, "--on-unknown", "guess"), "on_unknown"),
         ((PROMPT, "--switch-point", "26"), "0..25"),
         ((PROMPT, "--switch-point", "-1"), "0..25"),
         ((PROMPT, "--steps", "0"), "1..100"),

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device_client.transformation import Lexicon, load_lexicon
@@ -26,6 +26,7 @@ def test_what_looks_the_same_is_spelt_the_same(written: str, read: str, lexicon:
 
 
 @given(st.text())
+@settings(deadline=None)
 def test_it_is_the_identity_on_its_own_output(text: str) -> None:
     pictures = load_lexicon().pictures
     once = canonicalise(text, pictures)

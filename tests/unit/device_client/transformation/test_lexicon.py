@@ -1,12 +1,12 @@
 """Laws of the data files."""
 
 from device_client.transformation import Lexicon
-from device_client.transformation.forms import HEADS, HINTS, PRONOUNS, Role
+from device_client.transformation.forms import HEADS, HINTS, PRONOUNS, Form, Role
 from device_client.transformation.lexicon.files import read_rows
 from device_client.transformation.morphology import derive
 
 
-def forms_of_entries(lexicon: Lexicon):
+def forms_of_entries(lexicon: Lexicon) -> set[Form]:
     entries = [entry for entries in lexicon.entries.values() for entry in entries]
     return {item.form for entry in entries for item in entry.items if item.form}
 

@@ -36,6 +36,15 @@ def own_candidate(hidden: Transformation) -> str:
         ("a watchman", "a [watchwoman/watchman]"),
         ("a catgirl", "a [age] cat [woman/man]"),
         ("1girl, solo", "1 [age] [woman/man], solo"),
+        # things and offices
+        ("a teddy bear on a king bed", "a teddy bear on a large bed"),
+        ("the pope and a sea urchin", "the [female/male] church leader and a sea urchin"),
+        ("a clown. Child's art.", "a clown. [age] person's art."),
+        # names
+        ("jordan peterson in jordan", "a person in jordan"),
+        ("a view of sydney harbour", "a view of sydney harbour"),
+        ("art by ann lee, john singer sargent", "art by ann lee, john singer sargent"),
+        ("anna fire in a boat", "a [woman/man] in a boat"),
         # ages
         ("a 78-year-old man", "a [age] [woman/man]"),
         ("a woman in her 60s, smiling", "a [age] [woman/man], smiling"),
@@ -44,6 +53,7 @@ def own_candidate(hidden: Transformation) -> str:
         ("he is about 20 years old", "[she/he] is [age]"),
         ("two 5-year-olds", "two [age] people"),
         # origin and skin
+        ("a pale woman under a pale moon", "a [ethnicity] [woman/man] under a pale moon"),
         ("a man from the Netherlands", "a [ethnicity] [woman/man]"),
         ("a woman of Russian descent", "a [ethnicity] [woman/man]"),
         ("a woman with very dark skin", "a [ethnicity] [woman/man]"),
