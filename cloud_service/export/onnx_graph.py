@@ -30,7 +30,7 @@ _FLOATS = {ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.DOUBLE, ir.DataTy
 _TRACED_BATCH = 63
 _AXES = ("batch", "candidates")
 # Of torch 2.13's own code while it exports.
-_KNOWN_WARNINGS = (".*LeafSpec.* is deprecated", ".*The axis name: batch will not be used")
+_KNOWN_WARNINGS = (".*LeafSpec.* is deprecated", ".*The axis name: \\w+ will not be used")
 
 
 @dataclass(frozen=True)
