@@ -124,6 +124,7 @@ def test_the_first_row_of_a_set_is_untouched_and_the_others_keep_their_own_value
     assert (found[:, 1] - found[:, 0]).abs().max() > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)  # six traces
 def test_the_count_leaves_out_what_is_taken():
     unet, macs = _unet(), {}
