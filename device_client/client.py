@@ -178,7 +178,7 @@ class ObCLIP:
             ObclipError: The service failed; see `obclip.errors`.
         """
         chosen = complete(options)
-        _require_words(prompt)
+        require_words(prompt)
         job = self._job(chosen, on_progress or (lambda _phase, _step, _total: None))
         models = self._models  # a broken model shows before anything is sent
         if self._cloud is None:
@@ -222,7 +222,7 @@ class ObCLIP:
         return _Job(chosen, settings, toss(chosen["seed"]), notify)
 
     def _hide(self, prompt: str, chosen: GenerationOptions) -> HiddenPrompt:
-        _require_words(prompt)
+        require_words(prompt)
         limit = chosen["max_candidates"]
         require_range("max_candidates", limit, 2, MAX_CANDIDATES)
         tokenizer = self.bundle.tokenizer
@@ -257,6 +257,8 @@ class ObCLIP:
     def _start_alone(self, prompt: str, job: _Job) -> _Start:
         card = self.bundle.card
         job.settings.check_ranges(card.schedule.num_train_timesteps // 4, MAX_GUIDANCE_SCALE)
+        if (switch_point := job.chosen["switch_point"]) is not None:
+            require_range("switch_point", switch_point, 0, job.settings.steps)
         if job.chosen["sheet"]:
             raise InvalidRequest("sheet", "shows what a service saw", "connect to one")
         noise = initial_latents(job.coins.seed, 1, card.latents.shape)
@@ -264,7 +266,12 @@ class ObCLIP:
         return _Start(SolverState(noise), choice, job.chosen["negative_prompt"], None, None)
 
 
-def _require_words(prompt: str) -> None:
+def require_words(prompt: str) -> None:
+    """Refuses a prompt that is empty.
+
+    Raises:
+        InvalidRequest: It is.
+    """
     if not prompt.strip():
         raise InvalidRequest("prompt", "is empty", "say what the picture should show")
 

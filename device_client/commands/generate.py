@@ -34,64 +34,75 @@ Examples:
 """
 
 
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", metavar="FILE", help="Default: obclip.png, or -2, -3 ..."),
+]
+Sheet = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Also draw what the cloud saw; marks your candidate."),
+]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Overwrite files.")]
+Seed = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=0, help="Gives the same picture again; default: random."),
+]
+Steps = Annotated[int | None, typer.Option(metavar="N", help="Denoising steps in all.")]
+SwitchPoint = Annotated[
+    int | None, typer.Option(metavar="N", help="Steps done by the cloud; the rest is the device's.")
+]
+GuidanceScale = Annotated[
+    float | None,
+    typer.Option(metavar="X", help="How closely to follow the prompt; 1: no guidance."),
+]
+DeviceGuidanceScale = Annotated[
+    float | None,
+    typer.Option(metavar="X", help="The same for the device's steps; 1 halves their time."),
+]
+ProfileName = Annotated[str, typer.Option(metavar="NAME", help="How the cloud saves work.")]
+DeviceOnly = Annotated[
+    bool, typer.Option("--device-only", help="No network: the small model does all steps.")
+]
+OnUnknown = Annotated[
+    str,
+    typer.Option(
+        metavar="WHAT", help="A prompt that cannot be hidden: refuse it, or make it device-only."
+    ),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=1, help="Threads of the device's models; default: up to 4."),
+]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print the picture's path and nothing else.")
+]
+
+
 def generate(  # noqa: PLR0913  # typer reads the command line from the signature
     prompt: Prompt,
     *,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", metavar="FILE", help="Default: obclip.png, or -2, -3 ..."),
-    ] = None,
-    sheet: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Also draw what the cloud saw; marks your candidate."),
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", "-f", help="Overwrite files.")] = False,
-    seed: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=0, help="Gives the same picture again; default: random."),
-    ] = None,
-    steps: Annotated[int | None, typer.Option(metavar="N", help="Denoising steps in all.")] = None,
-    switch_point: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Steps done by the cloud; the rest is the device's."),
-    ] = None,
-    guidance_scale: Annotated[
-        float | None,
-        typer.Option(metavar="X", help="How closely to follow the prompt; 1: no guidance."),
-    ] = None,
-    device_guidance_scale: Annotated[
-        float | None,
-        typer.Option(metavar="X", help="The same for the device's steps; 1 halves their time."),
-    ] = None,
+    out: Out = None,
+    sheet: Sheet = None,
+    force: Force = False,
+    seed: Seed = None,
+    steps: Steps = None,
+    switch_point: SwitchPoint = None,
+    guidance_scale: GuidanceScale = None,
+    device_guidance_scale: DeviceGuidanceScale = None,
     negative_prompt: NegativePrompt = "",
-    profile: Annotated[
-        str, typer.Option(metavar="NAME", help="How the cloud saves work.")
-    ] = "bare",
+    profile: ProfileName = "bare",
     max_candidates: MaxCandidates = DEFAULT_MAX_CANDIDATES,
-    device_only: Annotated[
-        bool, typer.Option("--device-only", help="No network: the small model does all steps.")
-    ] = False,
-    on_unknown: Annotated[
-        str,
-        typer.Option(
-            metavar="WHAT",
-            help="A prompt that cannot be hidden: refuse it, or make it device-only.",
-        ),
-    ] = "refuse",
+    device_only: DeviceOnly = False,
+    on_unknown: OnUnknown = "refuse",
     lexicon: LexiconFile = None,
     server: Server = DEFAULT_SERVER,
     tls: UseTls = False,
     tls_ca: TlsCa = None,
     timeout: Timeout = DEFAULT_TIMEOUT_S,
     bundle: BundleFolder = None,
-    threads: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, help="Threads of the device's models; default: up to 4."),
-    ] = None,
+    threads: Threads = None,
     as_json: AsJson = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Print the picture's path and nothing else.")
-    ] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Make a picture: the cloud denoises all candidates, the device finishes yours.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from device_client.client import ObCLIP
+from device_client.client import ObCLIP, require_words
 from device_client.commands.picture_file import write_picture
 from device_client.commands.progress import progress
 from device_client.commands.summary import tell_leakage
@@ -79,6 +79,7 @@ class Order:
         Raises:
             ObclipError: Something failed; no file was written.
         """
+        require_words(self.prompt)
         silent = quiet or as_json
         with self.place.open() as client:
             if not silent and self.place.server is not None:

@@ -175,6 +175,8 @@ def test_force_overwrites(generate: Generate) -> None:
         ((PROMPT, "--out", "absent/picture.png"), "absent"),
         ((PROMPT, "--sheet", "absent/picture.png"), "absent"),
         ((PROMPT, "--device-only", "--sheet", "sheet.png"), "sheet"),
+        ((PROMPT, "--device-only", "--switch-point", "26"), "0..25"),
+        (("", "--server", "127.0.0.1:1"), "prompt: is empty"),
         ((PROMPT, "--tls-ca", "absent.pem"), "absent.pem"),
         ((PROMPT, "--timeout", "0"), "--timeout"),
         ((PROMPT, "--frobnicate"), "--frobnicate"),
