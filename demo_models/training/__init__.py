@@ -1,0 +1,1 @@
+"""The recipe that trains the demo family from nothing: `python -m demo_models.training --help`."""
