@@ -31,7 +31,10 @@ Examples:
     obclip candidates --json 'a young man' | jq .n
     obclip candidates --batch prompts.txt > candidates.jsonl
     obclip candidates --lexicon mine.toml 'a hindu woman'
+    obclip candidates --bundle embedded 'a long prompt'
 """
+
+_EMBEDDED = Path("embedded")
 
 
 def candidates(  # noqa: PLR0913  # typer reads the command line from the signature
@@ -49,7 +52,11 @@ def candidates(  # noqa: PLR0913  # typer reads the command line from the signat
     lexicon: LexiconFile = None,
     bundle: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Model bundle whose text encoder bounds the length."),
+        typer.Option(
+            metavar="DIR",
+            help="Model bundle whose text encoder bounds the length, as in generate; "
+            "'embedded' is the installed family. Without it no length is too long.",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -80,10 +87,14 @@ def _settings(
 
 
 def _budget(folder: Path) -> "TokenBudget":
-    from device_client.bundle import Bundle  # noqa: PLC0415  # keeps --help quick
+    from device_client.bundle import (  # noqa: PLC0415  # keeps --help quick
+        Bundle,
+        embedded_folder,
+    )
     from device_client.transformation import TokenBudget  # noqa: PLC0415  # keeps --help quick
     from obclip.card import ModelCard  # noqa: PLC0415  # keeps --help quick
 
+    folder = embedded_folder() if folder == _EMBEDDED else folder
     tokenizer = Bundle(folder, ModelCard.load(folder)).tokenizer
     return TokenBudget(tokenizer.whole_ids, tokenizer.max_tokens)
 
@@ -95,16 +106,23 @@ def _record(prompt: str, settings: "HidingSettings") -> dict[str, Any]:
 
     facts: dict[str, Any] = {"attributes": {}, "candidates": [], "n": 0, "refused": None}
     facts |= {"remedy": None, "effective_set": None, "leakage": None, "cut": False}
+    facts |= {"skeleton": None, "request_bytes": 0, "n_without_lexicon": None}
+    facts["token_limit"] = settings.budget.max_tokens if settings.budget else None
     try:
         hidden = hide(prompt, settings)
     except PromptRefused as refusal:
         return facts | {"refused": refusal.reason, "remedy": refusal.remedy}
+    if settings.lexicon is not None:
+        facts["n_without_lexicon"] = _shipped_n(prompt, settings)
     return facts | {"cut": hidden.is_cut} | _public_facts(hidden.halves.skeleton)
 
 
 def _public_facts(skeleton: "Skeleton") -> dict[str, Any]:
     from device_client.prior.effective_set import (  # noqa: PLC0415  # keeps --help quick
         effective_set,
+    )
+    from device_client.public_side.request import (  # noqa: PLC0415  # keeps --help quick
+        request_bytes,
     )
 
     found = effective_set(skeleton)
@@ -113,6 +131,8 @@ def _public_facts(skeleton: "Skeleton") -> dict[str, Any]:
         "attributes": {slot.name: slot.values for slot in skeleton.slots},
         "candidates": skeleton.candidates(),
         "n": skeleton.n,
+        "skeleton": skeleton.masked_text,
+        "request_bytes": request_bytes(skeleton),
         "effective_set": {
             "size": found.size,
             "largest_posterior": found.largest_posterior,
@@ -141,20 +161,31 @@ def _print(prompt: str, settings: "HidingSettings") -> None:
     skeleton = hidden.halves.skeleton
     for candidate in skeleton.candidates():
         typer.echo(candidate)
+    if settings.budget is None:
+        typer.echo(
+            "\nNo token limit applied; --bundle DIR applies a model family's, as generate does.",
+            err=True,
+        )
     if hidden.is_cut:
         typer.echo("\nThe prompt's end was cut: the text encoder takes no more.", err=True)
-    tell_leakage("\nThe service would learn:", skeleton)
+    tell_leakage("The service would learn:", skeleton)
     if settings.lexicon is not None:
         _tell_effect(prompt, settings, skeleton.n)
 
 
 def _tell_effect(prompt: str, settings: "HidingSettings", n: int) -> None:
     """Tells what the user's own words change."""
+    shipped = _shipped_n(prompt, settings)
+    without = f"N = {shipped}" if shipped else "refused"
+    typer.echo(f"Your lexicon: N = {n}; without it: {without}.", err=True)
+
+
+def _shipped_n(prompt: str, settings: "HidingSettings") -> int:
+    """Returns N with the shipped words alone, 0 if the prompt is refused."""
     from device_client.hiding import hide  # noqa: PLC0415  # keeps --help quick
     from obclip.errors import PromptRefused  # noqa: PLC0415  # keeps --help quick
 
     try:
-        shipped = f"N = {hide(prompt, replace(settings, lexicon=None)).halves.skeleton.n}"
+        return hide(prompt, replace(settings, lexicon=None)).halves.skeleton.n
     except PromptRefused:
-        shipped = "refused"
-    typer.echo(f"Your lexicon: N = {n}; without it: {shipped}.", err=True)
+        return 0

@@ -1,19 +1,27 @@
 """What a request tells the service, on the terminal's error stream."""
 
+import re
+
 import typer
 
 from device_client.leakage import declared_leakage, warnings
 from device_client.prior.effective_set import effective_set
+from device_client.public_side.request import request_bytes
 from device_client.transformation.skeleton import Skeleton
+
+_SLOT = re.compile(r"\[[^\[\]]*\]")
 
 
 def tell_leakage(heading: str, skeleton: Skeleton) -> None:
-    """Prints the declared leakage, the effective set and the warnings.
+    """Prints the skeleton, the request's size, the declared leakage, the effective set, warnings.
 
     Args:
         heading: The first line.
         skeleton: The prompt with its sensitive slots emptied.
     """
+    shown = _SLOT.sub(lambda slot: typer.style(slot[0], bold=True), skeleton.masked_text)
+    typer.echo(f"\nSkeleton: {shown}", err=True)
+    typer.echo(f"To be sent: {skeleton.n} candidates, {request_bytes(skeleton):,} bytes.", err=True)
     typer.echo(heading, err=True)
     for line in declared_leakage(skeleton):
         typer.echo(f"  - {line}", err=True)

@@ -8,7 +8,10 @@ from device_client.public_side.transport import MAX_CANDIDATES
 from device_client.transformation.skeleton import Skeleton
 from obclip.card import Limits
 from obclip.errors import InvalidRequest, TooManyCandidates
+from obclip.plan import Profile
 from obclip.v1 import generation_pb2
+
+_DIGEST_DIGITS = 64
 
 
 def build_request(
@@ -33,6 +36,18 @@ def build_request(
         cloud_unet_digest=cloud_unet_digest,
         lexicon_version=skeleton.lexicon_version,
     )
+
+
+def request_bytes(skeleton: Skeleton) -> int:
+    """Returns how many bytes the message will have.
+
+    It is exact for up to 127 steps with a switch point above 0; others differ by up to 4 bytes.
+
+    Args:
+        skeleton: The prompt with its sensitive slots emptied.
+    """
+    settings = GenerationSettings(25, 2.5, 10, Profile.BARE)
+    return build_request(skeleton, settings, Coins(1), "0" * _DIGEST_DIGITS).ByteSize()
 
 
 def check_candidates(

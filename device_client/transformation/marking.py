@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
+from device_client.transformation.animals import PERSONS, is_of_animal, without_person
 from device_client.transformation.forms import HEADS, Form, Mark, Role
 from device_client.transformation.lexicon.model import Entry, Item, Lexicon, find_entry
 from device_client.transformation.morphology import derive
 from device_client.transformation.names import find_names
 from device_client.transformation.tokens import Line, Tokens, cut, fold, starts_with_vowel_sound
 
-_PEOPLE = frozenset({"person", "people"})
 _NOTHING = (Item("", Form("age", Role.HINT, (), "")),)
+_ENDS = frozenset(".!?")
 _MIN_UNKNOWN_LETTERS = 4
+_SHE_WOLF = re.compile(r"\b(s?he)-(?=[^\W\d_])(?!s?he\b)", re.IGNORECASE)
 
 
 def mark(text: str, lexicon: Lexicon) -> Line:
@@ -25,20 +28,24 @@ def mark(text: str, lexicon: Lexicon) -> Line:
     Returns:
         The line; what it says besides its marks does not depend on their values.
     """
-    tokens = cut(*_with_ages(text, lexicon))
+    tokens = cut(*_in_full(text, lexicon))
     line = Line()
     done = 0
     for place, end, entry in _found(tokens, lexicon):
         line.add_all(tokens, done, place)
         gap = tokens.gaps[place]
-        if not entry.name or _add_article(line, entry, gap, lexicon):
-            _add_entry(line, entry, tokens.text(place, end), " " if entry.name else gap)
+        surface = tokens.text(place, end)
+        if not entry.name or _add_article(line, entry, gap, surface, lexicon):
+            _add_entry(line, entry, surface, " " if entry.name else gap, lexicon)
         done = end
     line.add_all(tokens, done, len(tokens.keys))
     return line
 
 
-def _with_ages(text: str, lexicon: Lexicon) -> tuple[str, str]:
+def _in_full(text: str, lexicon: Lexicon) -> tuple[str, str]:
+    """Writes the ages of a text, and "female wolf" for "she-wolf"; folds it."""
+    if "-" in text:
+        text = _SHE_WOLF.sub(_sex, text)
     folded = fold(text)
     for start, end, replacement in reversed(lexicon.ages.find(folded)):
         text = text[:start] + replacement + text[end:]
@@ -46,16 +53,18 @@ def _with_ages(text: str, lexicon: Lexicon) -> tuple[str, str]:
     return text, folded
 
 
+def _sex(match: re.Match[str]) -> str:
+    word = "female " if len(match[1]) == len("she") else "male "
+    return word.capitalize() if match[1][0].isupper() else word
+
+
 def _found(tokens: Tokens, lexicon: Lexicon) -> Iterator[tuple[int, int, Entry]]:
     """Yields the start and end of every word of the lexicon, and its entry, left to right."""
-    keys, entries, ordinary = tokens.keys, lexicon.entries, lexicon.ordinary
+    keys, entries = tokens.keys, lexicon.entries
     names = find_names(tokens, lexicon)
-    places = [
-        place
-        for place, key in enumerate(keys)
-        if key in entries or key not in ordinary or place in names
-    ]
-    done = 0
+    plain = lexicon.plain
+    places = sorted({place for place, key in enumerate(keys) if key not in plain} | names.keys())
+    done, persons = 0, False
     for place in places:
         if place < done:
             continue
@@ -68,7 +77,13 @@ def _found(tokens: Tokens, lexicon: Lexicon) -> Iterator[tuple[int, int, Entry]]
             done, entry = place + 1, _derived(keys[place], lexicon)
         else:
             done, entry = end, _in_context(entry, tokens.key(end), lexicon)
+            if entry and (
+                tokens.key(end) in lexicon.animals
+                or (not persons and is_of_animal(keys[:place], lexicon))
+            ):
+                entry = without_person(entry)
         if entry is not None:
+            persons = persons or entry.name or _is_noun(entry)
             yield place, done, entry
 
 
@@ -81,9 +96,13 @@ def _derived(key: str, lexicon: Lexicon) -> Entry | None:
 
 def _in_context(entry: Entry, following: str, lexicon: Lexicon) -> Entry | None:
     """Reads "child" in "child actor" as an adjective, and in "child seat" as no person."""
-    if entry.items[-1].text not in _PEOPLE:
+    if entry.items[-1].text not in PERSONS:
         return entry
-    if following in lexicon.things or _is_plain(entry, following, lexicon):
+    if (
+        following in lexicon.things
+        or following in lexicon.animals
+        or _is_plain(entry, following, lexicon)
+    ):
         return None
     others = lexicon.entries.get(following, ())
     if following in lexicon.persons or any(not other.rest and _is_noun(other) for other in others):
@@ -100,10 +119,10 @@ def _is_plain(entry: Entry, following: str, lexicon: Lexicon) -> bool:
 
 def _is_noun(entry: Entry) -> bool:
     last = entry.items[-1]
-    return last.text in _PEOPLE or (last.form is not None and last.form.role in HEADS)
+    return last.text in PERSONS or (last.form is not None and last.form.role in HEADS)
 
 
-def _add_article(line: Line, entry: Entry, gap: str, lexicon: Lexicon) -> bool:
+def _add_article(line: Line, entry: Entry, gap: str, surface: str, lexicon: Lexicon) -> bool:
     """Puts "a" before a name's noun; tells whether the noun may follow.
 
     It may not beside another noun for the same person: "queen elizabeth".
@@ -114,37 +133,81 @@ def _add_article(line: Line, entry: Entry, gap: str, lexicon: Lexicon) -> bool:
         return False
     if not before and (not key.isalpha() or key in lexicon.context.article_after):
         article = "an" if starts_with_vowel_sound(entry.items[0].text or "x") else "a"
-        line.add(gap, article, article)
+        capital = surface[0].isupper() and (not line.keys or key in _ENDS)
+        line.add(gap, article.capitalize() if capital else article, article)
     return True
 
 
-def _add_entry(line: Line, entry: Entry, surface: str, gap: str) -> None:
+def _add_entry(line: Line, entry: Entry, surface: str, gap: str, lexicon: Lexicon) -> None:
     single = len(entry.items) == 1
     if line.keys and line.keys[-1].isdigit():
         gap = " "
+    placed = False
     for number, item in enumerate(entry.items):
-        space = "" if item.glued else " " if number else gap if line.keys else ""
+        space = "" if item.glued else " " if placed else gap if line.keys else ""
         if item.form is None:
             line.add(space, item.text, fold(item.text))
             line.mend_article()
+            placed = True
             continue
         own = surface if single or not item.form.texts else item.form.texts[item.value]
         if number == 0 and surface[:1].isupper():
             own = own[:1].upper() + own[1:]
         strong = entry.strong or (number == 0 and not single)
         made = Mark(item.form, item.value, own, strong, entry.after, entry.color)
-        if number or single or not _goes_before(line, made):
+        if number or single or not _goes_before(line, made, space, lexicon):
             line.add(space, "", "", made)
+            placed = True
 
 
-def _goes_before(line: Line, made: Mark) -> bool:
+def _goes_before(line: Line, made: Mark, gap: str, lexicon: Lexicon) -> bool:
     """Puts an age that is part of a noun ("girl") before the adjectives that stand there."""
-    place = len(line.keys)
+    place = _start_of_compound(line, gap, lexicon)
     while place and (before := line.marks[place - 1]) and before.form.role is Role.ADJECTIVE:
         if before.form.attribute == made.form.attribute:
             return True
         place -= 1
+    place = _start_of_glued(line, place)
     if made.form.role is not Role.ADJECTIVE or place == len(line.keys):
         return False
     line.insert(place, made)
     return True
+
+
+def _start_of_compound(line: Line, gap: str, lexicon: Lexicon) -> int:
+    """Returns the place of "angel" in "angel-girl" and "an angel girl"; else that of "girl"."""
+    place = len(line.keys)
+    if not gap:
+        return _start_of_glued(line, place)
+    if not place or not _is_modifier(line.keys[-1], lexicon):
+        return place
+    starts = place == 1 or line.marks[-2] or line.keys[-2] in lexicon.context.determiners
+    return place - 1 if starts else place
+
+
+def _start_of_glued(line: Line, place: int) -> int:
+    """Returns the place of "half" for that of the last word in "half-japanese"."""
+    while (
+        place > 1
+        and line.keys[place - 1] == "-"
+        and line.keys[place - 2].isalpha()
+        and not line.gaps[place - 1]
+        and not "".join(line.gaps[place : place + 1])
+    ):
+        place -= 2
+    return place
+
+
+def _is_modifier(key: str, lexicon: Lexicon) -> bool:
+    """Tells a noun that may stand before another one from adjectives and small words."""
+    context = lexicon.context
+    return key.isalpha() and not any(
+        key in words
+        for words in (
+            lexicon.describing,
+            context.boundaries,
+            context.determiners,
+            context.adverbs,
+            context.article_after,
+        )
+    )

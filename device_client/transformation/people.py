@@ -9,6 +9,9 @@ from device_client.transformation.lexicon.model import Lexicon
 from device_client.transformation.phrases import Found, described_by
 from device_client.transformation.tokens import Line
 
+_ARTICLES = frozenset({"a", "an", "the"})
+_WHO_IS = (["who", "is"], ["who", "was"], ["that", "is"], ["that", "was"])
+
 
 @dataclass
 class People:
@@ -40,6 +43,11 @@ class People:
         person = self.by_head.get(place, self.by_head.get(place - 1))
         self.by_head[place] = self.new() if person is None else person
         return self.by_head[place]
+
+    def rename(self, place: int) -> None:
+        """Notes that a noun names the last person once more: "a princess who is a wizard"."""
+        if self.last is not None:
+            self.by_head.setdefault(place, self.last)
 
     def mention(self, person: int, *, singular: bool) -> None:
         """Notes that a noun named a person."""
@@ -82,7 +90,10 @@ def assign(line: Line, lexicon: Lexicon) -> dict[int, int]:
     people = People()
     owners: dict[int, int] = {}
     persons = lexicon.persons
-    for place, (mark, key) in enumerate(zip(line.marks, line.keys, strict=True)):
+    for place in [place for place, key in enumerate(line.keys) if key in lexicon.mentions]:
+        mark, key = line.marks[place], line.keys[place]
+        if key in _ARTICLES and line.keys[max(place - 2, 0) : place] in _WHO_IS:
+            people.rename(_noun_after(line, place, lexicon))
         if mark is not None:
             owners[place] = _owner(line, place, mark, people, lexicon)
         elif key in persons:
@@ -110,6 +121,17 @@ def _named(people: People, place: int, *, singular: bool) -> int:
     person = people.of_head(place)
     people.mention(person, singular=singular)
     return person
+
+
+def _noun_after(line: Line, place: int, lexicon: Lexicon) -> int:
+    """Returns the place of the noun that an article belongs to, or -1 if it is no person's."""
+    for here in range(place + 1, len(line.keys)):
+        mark, key = line.marks[here], line.keys[here]
+        if key in lexicon.persons or (mark and mark.form.role in HEADS):
+            return here
+        if not mark and (not key.isalpha() or key in lexicon.context.boundaries):
+            break
+    return -1
 
 
 def _is_noun(line: Line, place: int, lexicon: Lexicon) -> bool:

@@ -99,7 +99,9 @@ def _at_word(line: Line, here: int, scan: _Scan, lexicon: Lexicon) -> Found | No
         return Found.BODY
     if _is_passed(line, here, scan, lexicon):
         return None
-    if not key.isalpha() or key in lexicon.context.boundaries or scan.words == _MAX_WORDS:
+    is_verb = key.endswith("s") and key in lexicon.context.acts
+    ends = not key.isalpha() or key in lexicon.context.boundaries or is_verb
+    if ends or scan.words == _MAX_WORDS:
         return Found.NOTHING
     scan.pass_word(here)
     return None
@@ -162,6 +164,8 @@ def _settle_once(line: Line, lexicon: Lexicon) -> Line:
             mark.after and _move(line, place, mark, lexicon)
         ):
             continue
+        if mark.form.attribute == "ethnicity" and _is_noun(line, place, lexicon):
+            continue
         found, noun = described_by(line, place, lexicon)
         if found is Found.PERSON:
             _describe(line, place, noun, said, lexicon.context.adverbs)
@@ -181,8 +185,36 @@ def _free_colors(line: Line, lexicon: Lexicon) -> None:
     for place, mark in enumerate(line.marks):
         if mark is not None and mark.color:
             found, noun = described_by(line, place, lexicon)
-            if not _is_of_skin(line, place, found, noun, lexicon):
+            if not _is_of_skin(line, place, found, noun, lexicon) and not _is_noun(
+                line, place, lexicon
+            ):
                 line.unmark(place)
+
+
+def _is_noun(line: Line, place: int, lexicon: Lexicon) -> bool:
+    """Tells "a black who smiles", "an asian in the rain" and "two blacks" from adjectives."""
+    context, start = lexicon.context, place
+    while start and (before := line.marks[start - 1]) and before.form.role is Role.ADJECTIVE:
+        start -= 1
+    article = line.keys[start - 1] if start else ""
+    mark, following = line.marks[place], line.key_after(place)
+    if mark and mark.form.role is Role.PLURAL:
+        return article in context.counts or _acts(line, place + 1, lexicon)
+    if article not in {"a", "an", "another"}:
+        return False
+    if following == "and" and line.keys[place + 2 : place + 3] in (["a"], ["an"]):
+        other = line.marks[place + 3] if place + 3 < len(line.marks) else None
+        return bool(other and other.form == (mark and mark.form)) and _is_noun(
+            line, place + 3, lexicon
+        )
+    return not following or following in _ENDS or _acts(line, place + 1, lexicon)
+
+
+def _acts(line: Line, place: int, lexicon: Lexicon) -> bool:
+    """Tells "standing beside" from "standing desk"."""
+    key, following = line.keys[place] if place < len(line.keys) else "", line.key_after(place)
+    ends = not following.isalpha() or following in lexicon.context.boundaries
+    return key in lexicon.context.acts and (ends or not key.endswith("ing"))
 
 
 def _merge_nouns(line: Line) -> None:
@@ -289,11 +321,10 @@ def _move(line: Line, place: int, mark: Mark, lexicon: Lexicon) -> bool:
     if (noun := line.marks[head]) and noun.form.attribute == mark.form.attribute:
         return True
     start = head
-    while (
-        start and (before := line.marks[start - 1]) and before.form.role in HEADS | {Role.ADJECTIVE}
-    ):
+    while start and _is_before_noun(line, start - 1, lexicon):
         start -= 1
-        if before.form.attribute == mark.form.attribute:
+        before = line.marks[start]
+        if before and before.form.attribute == mark.form.attribute:
             return True
     others = line.inserted.setdefault(start, [])
     if not any(
@@ -302,6 +333,14 @@ def _move(line: Line, place: int, mark: Mark, lexicon: Lexicon) -> bool:
         mark.after = False
         others.append(mark)
     return True
+
+
+def _is_before_noun(line: Line, place: int, lexicon: Lexicon) -> bool:
+    """Tells an adjective, and the first of two nouns for one person: "artist girl"."""
+    before = line.marks[place]
+    if before:
+        return before.form.role in HEADS | {Role.ADJECTIVE}
+    return line.keys[place] in lexicon.persons
 
 
 def _is_descent(line: Line, noun: int, lexicon: Lexicon) -> bool:

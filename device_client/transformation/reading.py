@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import prod
 
+from device_client.transformation.animals import without_pronouns
 from device_client.transformation.forms import Mark, Role
 from device_client.transformation.lexicon.model import Lexicon
 from device_client.transformation.marking import mark
@@ -50,6 +51,7 @@ def read(text: str, lexicon: Lexicon, cap: int) -> Reading:
     line = mark(text, lexicon)
     if any(line.marks):
         line = settle(line, lexicon)
+        line = without_pronouns(line, lexicon)
     owners = assign(line, lexicon) if any(line.marks) else {}
     keys = _order(line, owners, lexicon)
     kept = _within(keys, lexicon, cap)

@@ -7,6 +7,7 @@ from device_client.transformation.lexicon.model import Lexicon
 from device_client.transformation.tokens import Line
 
 _MAX_ADJECTIVES = 4
+_ENDS = frozenset(".;!?")
 
 
 def settle_traits(line: Line, lexicon: Lexicon) -> None:
@@ -80,6 +81,8 @@ def _cut_phrase(line: Line, place: int, lexicon: Lexicon) -> bool:
     before = line.keys[start - 1] if start else ","
     following = line.key_after(place)
     goes_on = following.isalpha() and following not in lexicon.context.boundaries | {"and"}
+    if goes_on and (start == 0 or before in _ENDS):
+        return False  # "eyeliner marks his eyes": the subject is needed
     if goes_on and not following.endswith("ing"):
         line.dropped.add(place)
         return True
@@ -99,6 +102,7 @@ def _is_adjective(line: Line, place: int, lexicon: Lexicon) -> bool:
     context = lexicon.context
     return (
         key.isalpha()
+        and not (key.endswith("ing") and line.keys[max(place - 1, 0)] == ",")
         and key not in context.boundaries | context.phrase_starts | context.determiners
         and key not in lexicon.persons
     ) or key == "-"

@@ -12,6 +12,7 @@ from tests.fakes.scripted_service import Request, Response, Script
 
 Batch = generation_pb2.LatentBatch
 FLOATS = np.dtype("<f4")
+DELAY_S = 0.2
 
 
 def on_batch(damage: Callable[[Batch], object]) -> Script:
@@ -71,8 +72,41 @@ def status_after(count: int, code: grpc.StatusCode) -> Script:
     return script
 
 
-def stall_after(count: int) -> Script:
-    """Returns the script that stops sending after `count` responses, until the client gives up."""
+def error_naming(position: int) -> Script:
+    """Returns the script that fails in place of the batch and names a candidate."""
+
+    def script(
+        _request: Request, responses: Iterable[Response], context: grpc.ServicerContext
+    ) -> Iterator[Response]:
+        for response in responses:
+            if response.WhichOneof("event") == "batch":
+                context.abort(grpc.StatusCode.INTERNAL, f"candidate {position} failed")
+            yield response
+
+    return script
+
+
+def delay_after(count: int) -> Script:
+    """Returns the script that is slow to go on after `count` responses, and honest otherwise."""
+
+    def script(
+        _request: Request, responses: Iterable[Response], _context: Any
+    ) -> Iterator[Response]:
+        for number, response in enumerate(responses):
+            if number == count:
+                threading.Event().wait(DELAY_S)
+            yield response
+
+    return script
+
+
+def stall_after(count: int, tell: Callable[[float], object] = bool) -> Script:
+    """Returns the script that stops sending after `count` responses, until the client gives up.
+
+    Args:
+        count: Responses before that.
+        tell: Gets the seconds that are left to the client's deadline when it stops.
+    """
 
     def script(
         _request: Request, responses: Iterable[Response], context: grpc.ServicerContext
@@ -80,6 +114,7 @@ def stall_after(count: int) -> Script:
         gone = threading.Event()
         for number, response in enumerate(responses):
             if number == count:
+                tell(context.time_remaining())
                 context.add_callback(gone.set)
                 assert gone.wait(timeout=30)
             yield response

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from device_client.client import ObCLIP
 from obclip.errors import ObclipError
@@ -10,7 +11,6 @@ from tests.fakes.scripted_service import (
     Call,
     HonestCloud,
     Script,
-    ScriptedService,
     scripted_service,
     service_card,
 )
@@ -31,8 +31,10 @@ class Observation:
 class Device:
     """Runs the device once against a scripted service and observes it."""
 
-    def __init__(self, bundle: TinyBundle, cloud: HonestCloud) -> None:
+    def __init__(self, bundle: TinyBundle, cloud: HonestCloud, **facts: Any) -> None:
+        """Takes the models and what the service's card says instead of the truth."""
         self._bundle, self._cloud = bundle, cloud
+        self._card = service_card(bundle, **facts)
 
     def observe(self, prompt: str, script: Script, timeout_s: float = 30.0) -> Observation:
         return self.observe_session([prompt], script, timeout_s)
@@ -41,25 +43,26 @@ class Device:
         self, prompts: Sequence[str], script: Script, timeout_s: float = 30.0
     ) -> Observation:
         """Makes several pictures over one connection."""
-        with scripted_service(self._cloud, service_card(self._bundle), script) as service:
+        with scripted_service(self._cloud, self._card, script) as service:
             with recording_wire(service.address) as wire:
-                error = self._generate(wire.address, prompts, timeout_s)
-            calls = _ended_calls(service)
-        return Observation(calls, tuple(wire.frames()), error)
+                calls, error = self._generate(wire.address, prompts, timeout_s)
+            # The connection is closed, so if these have ended, any more have ended too.
+            seen = service.wait_for_calls(calls)
+        return Observation(seen, tuple(wire.frames()), error)
 
-    def _generate(self, address: str, prompts: Sequence[str], timeout_s: float) -> str | None:
-        with ObCLIP.connect(address, self._bundle.folder, timeout_s=timeout_s) as obclip:
-            try:
+    def _generate(
+        self, address: str, prompts: Sequence[str], timeout_s: float
+    ) -> tuple[int, str | None]:
+        """Returns the least number of calls that were made, and what the user is told."""
+        calls = 1
+        try:
+            with ObCLIP.connect(address, self._bundle.folder, timeout_s=timeout_s) as obclip:
+                calls = 2
                 for prompt in prompts:
                     obclip.generate(prompt, seed=SEED, steps=STEPS, switch_point=SWITCH_POINT)
-            except ObclipError as error:
-                return f"{type(error).__name__}: {error}".replace(address, "ADDRESS")
-        return None
-
-
-def _ended_calls(service: ScriptedService) -> tuple[Call, ...]:
-    """Waits for the card and one generation; the connection is closed, so more have ended too."""
-    return service.wait_for_calls(2)
+        except ObclipError as error:
+            return calls, f"{type(error).__name__}: {error}".replace(address, "ADDRESS")
+        return calls, None
 
 
 def assert_one_observation(observations: list[Observation]) -> Observation:

@@ -21,8 +21,9 @@ WORDS = """
     old elderly teenage african asian black white Nigerian french a an the and with of is in , . ( )
     - 's beard dress bearded pregnant emma watson Mr. Smith by greg rutkowski smiling red coat
     tells gives someone doctor dog Lagos from Japan dark skin 25 years aged 60 in her 30s house
-    portrait
-""".split()  # noqa: SIM905  # seventy literals read worse
+    portrait stephen king jean - michel van bliss she-wolf he-man bear its mother who whites blacks
+    stands angel-girl
+""".split()  # noqa: SIM905  # ninety literals read worse
 
 
 def refused_or_closed(prompt: str, **options: int) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from device_client.transformation.forms import Form, Role
+from device_client.transformation.lexicon.files import read_rows
 from device_client.transformation.lexicon.model import Entry, Item, find_entry
 from device_client.transformation.tokens import Tokens, cut, fold
 
@@ -84,7 +85,11 @@ class LexiconBuilder:
                     pending.append((swapped, made))
 
     def _canonical_words(self) -> dict[str, Form]:
-        words: dict[str, Form] = {}
+        words = {
+            word: Form("gender", Role.NOUN, pair, "")
+            for pair in map(tuple, read_rows("counterparts.tsv"))
+            for word in pair
+        }
         for first, entries in self.entries.items():
             items = () if entries[-1].rest else entries[-1].items
             form = items[0].form if len(items) == 1 else None

@@ -57,7 +57,10 @@ def _add_adjectives(builder: LexiconBuilder, name: str, table: dict[str, Any]) -
     form = Form(name, Role.ADJECTIVE, values, "")
     builder.add_form(form, values)
     if plurals := table.get("plural_nouns"):
-        builder.add_form(Form(name, Role.PLURAL, tuple(plurals), "people"), plurals)
+        people = Form(name, Role.PLURAL, tuple(plurals), "people")
+        builder.add_form(people, plurals)
+        for value, (word,) in table["color_nouns"].items():
+            builder.add(word, (Item("", people, values.index(value)),), color=True)
     for kind in ("words", "strong_words", "color_words"):
         flags = {"strong": kind == "strong_words", "color": kind == "color_words"}
         for value, words in table.get(kind, {}).items():
@@ -169,6 +172,11 @@ def _persons(builder: LexiconBuilder) -> dict[str, bool]:
     return persons | dict.fromkeys(_GROUPS, True)
 
 
+def _animals() -> frozenset[str]:
+    names = [row[0] for row in read_rows("things.txt") if row[1:] == ["animal"]]
+    return frozenset(names) | {plural_of(name) for name in names}
+
+
 def _is_hint(entry: Entry) -> bool:
     form = entry.items[0].form
     return form is not None and form.role in HINTS
@@ -240,16 +248,20 @@ def _vocabulary(builder: LexiconBuilder) -> dict[str, Any]:
     dictionary = frozenset(read_words("dictionary.txt")) | builder.neutral_words()
     _add_derived(builder, dictionary | things | {*read_words("persons.txt")}, context)
     persons, words = _persons(builder), builder.words()
+    ordinary = words | persons.keys() | things | dictionary | surnames | first_names.keys()
     return {
         "entries": {first: tuple(entries) for first, entries in builder.entries.items()},
         "words": words,
         "persons": persons,
+        "mentions": persons.keys() | {"", "a", "an", "the"},
         "things": things - words - persons.keys(),
+        "animals": _animals() - words - persons.keys(),
         "verbs": verbs,
         "describing": describing,
         "no_family_names": verbs | describing | things | context.article_after,
         "dictionary": dictionary,
-        "ordinary": words | persons.keys() | things | dictionary | surnames | first_names.keys(),
+        "ordinary": ordinary,
+        "plain": ordinary - builder.entries.keys(),
         "first_names": first_names,
         "name_words": first_names.keys() | context.credits | titles.keys(),
         "titles": titles,

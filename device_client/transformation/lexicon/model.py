@@ -96,6 +96,8 @@ class Context:
     bare_verb_after: frozenset[str]
     absolute_after: frozenset[str]
     giving: frozenset[str]
+    counts: frozenset[str]
+    acts: frozenset[str]
     article_after: frozenset[str]
     credits: frozenset[str]
     direct_credits: frozenset[str]
@@ -119,11 +121,14 @@ class Lexicon:
         words: The entries of one token.
         forms: Forms by (attribute, role), for roles with one form.
         persons: Nouns that name a person and no gender -> whether it is a plural.
+        mentions: They, the articles, and the empty key of a mark.
         things: Nouns that name no person.
+        animals: Those of them that name an animal, and their plurals.
         verbs: Words that are mostly verbs, bare form.
         describing: Adjectives that are no nouns.
         dictionary: Ordinary English words.
         ordinary: Every word that is known at all.
+        plain: Those of them that begin no entry.
         misspelt: Words that are often misspelt, by what is left of them without a letter.
         first_names: Given names.
         titles: Titles before a name and what they suggest.
@@ -144,11 +149,14 @@ class Lexicon:
     words: frozenset[str] = field(repr=False)
     forms: dict[tuple[str, Role], Form] = field(repr=False)
     persons: dict[str, bool] = field(repr=False)
+    mentions: frozenset[str] = field(repr=False)
     things: frozenset[str] = field(repr=False)
+    animals: frozenset[str] = field(repr=False)
     verbs: frozenset[str] = field(repr=False)
     describing: frozenset[str] = field(repr=False)
     dictionary: frozenset[str] = field(repr=False)
     ordinary: frozenset[str] = field(repr=False)
+    plain: frozenset[str] = field(repr=False)
     misspelt: dict[str, tuple[str, ...]] = field(repr=False)
     first_names: dict[str, FirstName] = field(repr=False)
     titles: dict[str, NameKind] = field(repr=False)

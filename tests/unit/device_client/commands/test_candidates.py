@@ -10,6 +10,7 @@ from tests.unit.device_client.commands.conftest import Program
 PROMPT = "an old woman in a garden"
 KEYS = {
     "attributes", "candidates", "n", "refused", "remedy", "effective_set", "leakage", "cut",
+    "token_limit", "skeleton", "request_bytes", "n_without_lexicon",
 }  # fmt: skip
 LEXICON = """
 [attributes.religion]
@@ -23,6 +24,8 @@ def test_the_candidates_are_lines(program: Program) -> None:
     lines = outcome.out.splitlines()
     assert len(lines) == 6
     assert PROMPT in lines
+    assert "Skeleton: a [age] [woman/man] in a garden" in outcome.err
+    assert "To be sent: 6 candidates, 255 bytes" in outcome.err
     assert "N = 6" in outcome.err
 
 
@@ -40,6 +43,8 @@ def test_json_has_the_keys(program: Program) -> None:
     assert set(facts["effective_set"]["accuracy"]) == {"gender", "age"}
     assert facts["candidates"][2] == PROMPT
     assert facts["leakage"]["bits"] == 0
+    assert facts["skeleton"] == "a [age] [woman/man] in a garden"
+    assert facts["request_bytes"] > sum(map(len, facts["candidates"]))
 
 
 def test_every_candidate_gives_the_same_json(program: Program) -> None:
@@ -100,7 +105,9 @@ def test_ones_own_lexicon_and_its_effect(program: Program) -> None:
     Path("mine.toml").write_text(LEXICON, encoding="utf-8")
     outcome = program("candidates", "a hindu woman", "--lexicon", "mine.toml")
     assert len(outcome.out.splitlines()) == 6
-    assert "Your lexicon: N = 6; without it: " in outcome.err
+    assert "Your lexicon: N = 6; without it: N = 2." in outcome.err
+    facts = program("candidates", "--json", "a hindu woman", "--lexicon", "mine.toml").facts
+    assert (facts["n"], facts["n_without_lexicon"]) == (6, 2)
 
 
 def test_a_lexicon_that_is_none_is_one_line(program: Program) -> None:
@@ -117,5 +124,18 @@ def test_a_bundle_bounds_the_length(program: Program, tiny_bundle: TinyBundle) -
     assert facts["cut"]
     assert facts["n"] == 6
     assert all(len(text.split()) <= 38 for text in facts["candidates"])
-    assert not program("candidates", "--json", long).facts["cut"]
+    assert facts["token_limit"] == 40
     assert "cut" in program("candidates", long, *where).err
+
+
+def test_without_a_bundle_no_length_is_too_long_and_the_output_says_so(program: Program) -> None:
+    long = "an old man " + "in a garden at night " * 12
+    facts = program("candidates", "--json", long).facts
+    assert (facts["cut"], facts["token_limit"]) == (False, None)
+    assert "No token limit applied" in program("candidates", long).err
+
+
+def test_the_embedded_family_bounds_the_length(program: Program) -> None:
+    facts = program("candidates", "--json", PROMPT, "--bundle", "embedded").facts
+    assert (facts["n"], facts["token_limit"]) == (6, 48)
+    assert "No token limit" not in program("candidates", PROMPT, "--bundle", "embedded").err

@@ -1,7 +1,7 @@
 import pytest
 
 from device_client.public_side.coins import Coins
-from device_client.public_side.request import build_request, check_candidates
+from device_client.public_side.request import build_request, check_candidates, request_bytes
 from device_client.public_side.settings import GenerationSettings
 from device_client.transformation import transform
 from device_client.transformation.skeleton import Skeleton
@@ -26,6 +26,13 @@ def test_every_field_of_the_message_is_set(skeleton: Skeleton) -> None:
     assert request.negative_prompt == "blurred"
     assert (request.seed, request.steps, request.switch_point) == (7, 25, 10)
     assert request.profile == profile_pb2.ACCELERATION_PROFILE_BARE
+
+
+@pytest.mark.parametrize(("steps", "switch_point"), [(25, 10), (127, 127), (1, 1)])
+def test_the_size_is_known_before(skeleton: Skeleton, steps: int, switch_point: int) -> None:
+    settings = GenerationSettings(steps, 7.5, switch_point, Profile.FAST)
+    request = build_request(skeleton, settings, Coins(2**53 - 1), "ab" * 32)
+    assert request_bytes(skeleton) == request.ByteSize()
 
 
 def count_words(text: str) -> int:

@@ -67,7 +67,7 @@ def own_candidate(hidden: Transformation) -> str:
         # names
         ("emma watson wearing a hat", "a [woman/man] wearing a hat"),
         ("queen elizabeth and her dog", "[queen/king] and [her/his] dog"),
-        ("Mr. Bean waving", "a [woman/man] waving"),
+        ("Mr. Bean waving", "A [woman/man] waving"),
         ("a woman by greg rutkowski and alphonse mucha",
          "a [woman/man] by greg rutkowski and alphonse mucha"),
         ("a castle in the style of Stephen King", "a castle in the style of Stephen King"),
@@ -79,6 +79,30 @@ def own_candidate(hidden: Transformation) -> str:
         # several persons
         ("a man gives a woman a laptop", "a [woman/man] gives a [woman/man] a laptop"),
         ("a father and his sons", "a [mother/father] and [her/his] [daughters/sons]"),
+        ("a princess who is a fire wizard. she smiles", "a [princess/prince] who is a fire "
+         "[witch/wizard]. [she/he] smiles"),
+        # colours and nationalities as nouns
+        ("a white standing beside a tree", "a [ethnicity] standing beside a tree"),
+        ("a black and an asian walk home", "a [ethnicity] and a [ethnicity] walk home"),
+        ("two blacks in the street", "two [ethnicity] in the street"),
+        ("a young black who smiles", "a [age] [ethnicity] who smiles"),
+        ("an Indian walks home", "a [ethnicity] walks home"),
+        ("a young blonde smiles", "a [age] blond smiles"),
+        ("an asian brunette smiles", "a [ethnicity] dark-haired smiles"),
+        ("a Togolese nurse with a Cornish cook",
+         "a [ethnicity] nurse with a [ethnicity of person 2] cook"),
+        ("a half-Japanese girl", "a [age] half-[ethnicity] [woman/man]"),
+        ("a mixed-race couple, a woman of color", "a couple, a [woman/man]"),
+        ("a boomer with a millennial", "a [age] person with a [age of person 2] person"),
+        # what is left of a phrase reads as English
+        ("expression. eyeliner marks his eyes", "expression. paint marks [her/his] eyes"),
+        ("a man, smearing red lipstick on a wall", "a [woman/man], smearing red paint on a wall"),
+        # a word and its partner inside a longer one
+        ("a statue of Vault Girl", "a statue of a [woman/man]"),
+        ("She-Hulk in court", "A [woman/man] in court"),
+        ("a she-wolf", "a [female/male] wolf"),
+        ("an angel-girl", "a [age] angel-[woman/man]"),
+        ("an asian anime girl", "a [age] [ethnicity] anime [woman/man]"),
         # weights
         ("(asian:1.3) woman", "([ethnicity]:1.3) [woman/man]"),
     ],
@@ -98,10 +122,53 @@ def test_a_prompt_and_its_masked_text(prompt: str, masked: str) -> None:
         "an astronaut riding a horse",
         "the lord of the rings, a cowboy hat, a manhole",
         "an old town with a black door",
+        "a black and a white cat, crushed blacks",
+        "a baby elephant beside its mother",
+        "a mother duck, she leads her ducklings",
     ],
 )
 def test_a_prompt_without_attributes_has_one_candidate(prompt: str) -> None:
     assert transform(prompt).skeleton.n == 1
+
+
+@pytest.mark.parametrize(
+    ("prompt", "public"),
+    [
+        ("A bear and his ears", "A bear and its ears"),
+        ("the cat washes herself. She looks at him", "the cat washes itself. It looks at it"),
+        ("a wolf with its mother and its babies", "a wolf with its parent and its babies"),
+    ],
+)
+def test_an_animals_gender_is_left_out(prompt: str, public: str) -> None:
+    assert transform(prompt).skeleton.candidates() == (public,)
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    ["his dog", "a man and his dog", "a dog and the nurse with her hat", "a family, its mother"],
+)
+def test_a_person_beside_an_animal_stays_hidden(prompt: str) -> None:
+    assert transform(prompt).skeleton.n == 2
+
+
+@pytest.mark.parametrize(
+    ("prompt", "other"),
+    [
+        ("pin-up girl on a car", "pin-up boy on a car"),
+        ("Vault Boy holding a cat", "Vault Girl holding a cat"),
+        ("he-man", "she-man"),
+        ("lady pepe", "gentleman pepe"),
+    ],
+)
+def test_a_phrase_and_its_partner_have_one_set(prompt: str, other: str) -> None:
+    assert transform(prompt).skeleton == transform(other).skeleton
+
+
+@pytest.mark.parametrize(
+    "end", ["", " .", " -", " jean -", " van", " '", " bliss", " . -", " king"]
+)
+def test_a_text_may_end_inside_a_name(end: str) -> None:
+    assert transform("portrait of stephen" + end).skeleton.n == 2
 
 
 @pytest.mark.parametrize(
