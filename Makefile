@@ -6,7 +6,7 @@ PROTOS := $(wildcard protos/obclip/v1/*.proto)
 RUN := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup models demo serve test test-slow check proto proto-check bench lint types clean
+.PHONY: help setup models demo serve test test-slow check proto proto-check bench load lint types clean
 
 help:  ## list the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -50,14 +50,18 @@ test-slow: $(VENV)/.dev  ## tests that take minutes
 
 models: $(VENV)/.dev  ## the ONNX graphs, the model card and triton_models, from the trained weights
 	$(RUN) -m benchmarks.graphs
-	$(RUN) -m cloud_service.export --pipeline demo_models/weights --triton-models triton_models \
-	  --family obclip-portraits --licence Apache-2.0 --wire-type float16 --defaults 25 2.5 10
+	$(BIN)/obclip export --cloud demo_models/weights --device demo_models/weights/device_unet \
+	  --out demo_models/weights --triton-models triton_models --family obclip-portraits \
+	  --licence Apache-2.0 --wire-type float16 --defaults 25 2.5 10
 
 train: $(VENV)/.dev  ## train the demo family from nothing (hours; resumable)
 	$(RUN) -m demo_models.training all
 
-bench: $(VENV)/.dev  ## quality of the demo family: cloud, device and hybrid
-	$(RUN) -m benchmarks.quality --prompts 300 --json out/quality.json
+bench: $(VENV)/.dev  ## all methods side by side: docs/benchmarks.md and its plots; goes on where it stopped
+	$(RUN) -m benchmarks.suite
+
+load: $(VENV)/.dev  ## many users at once against one service: a section and a plot of docs/benchmarks.md
+	$(RUN) -m benchmarks.load --page
 
 proto: $(VENV)/.dev  ## regenerate obclip/v1 from protos
 	$(RUN) -m grpc_tools.protoc -I protos --python_out=. --pyi_out=. $(PROTOS)

@@ -8,10 +8,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from demo_models.portrait import AGES, ETHNICITIES, GENDERS
+from demo_models.portrait import AGES, ETHNICITIES
 
-ATTRIBUTES: Final = {2: ("gender",), 6: ("age", "gender"), 30: ("age", "ethnicity", "gender")}
-_VALUES: Final = {"gender": GENDERS, "age": AGES, "ethnicity": ETHNICITIES}
+# As the device's transformation orders them; a test compares.
+ATTRIBUTES: Final = {2: ("gender",), 6: ("gender", "age"), 30: ("gender", "age", "ethnicity")}
+_VALUES: Final = {"gender": ("female", "male"), "age": AGES, "ethnicity": ETHNICITIES}
 _PERSON: Final = {"male": "man", "female": "woman"}
 _PLACES: Final = {"forest": "in a forest", "beach": "on a beach", "city": "in a city"}
 _EXPRESSIONS: Final = ("smiling", "sad", "surprised")

@@ -13,7 +13,7 @@ import typer
 from diffusers import AutoencoderTiny
 from safetensors.torch import load_file
 
-from cloud_service.export.onnx_graph import export_module
+from cloud_service.export.onnx_graph import GraphPlan, export_module
 from demo_models.architecture import IMAGE_SIZE, AttributeClassifier
 from demo_models.portrait import VALUES
 
@@ -42,11 +42,13 @@ def main(
     weights = folder / "model.fp16.safetensors"
     classifier.load_state_dict({k: v.float() for k, v in load_file(weights).items()})
     names = ["features", *VALUES]
-    export_module(classifier, weights, examples, names, folder / "model.onnx")
+    onnx_file = folder / "model.onnx"
+    export_module(GraphPlan(classifier, (weights,), onnx_file, examples, names))
     folder = bundle / "vae"
     encoder = VaeEncoder(AutoencoderTiny.from_pretrained(bundle, subfolder="vae", variant="fp16"))
     weights = folder / "diffusion_pytorch_model.fp16.safetensors"
-    export_module(encoder.eval(), weights, examples, ["latents"], folder / "encoder.onnx")
+    onnx_file = folder / "encoder.onnx"
+    export_module(GraphPlan(encoder.eval(), (weights,), onnx_file, examples, ["latents"]))
 
 
 if __name__ == "__main__":

@@ -24,19 +24,25 @@ class Branches:
     Attributes:
         unconditional: (U, ...) float32, rows without the prompts.
         conditional: (C, ...) float32, rows with them.
+        both: (U + C, ...) float32, where they lie side by side; kept, not copied, as long as a step
+            computes the same rows.
     """
 
     unconditional: Array = field(repr=False)
     conditional: Array = field(repr=False)
+    both: Array | None = field(default=None, repr=False)
 
     @classmethod
     def split(cls, rows: Array, step: Step, candidates: int) -> Branches:
         """Both branches of an answer to `step`, from (U + C, ...)."""
         count = step.unconditional.of(candidates)
-        return cls(rows[:count], rows[count:])
+        return cls(rows[:count], rows[count:], rows)
 
     def rows(self, step: Step, candidates: int) -> Array:
         """What `step` computes, (U + C, ...): rows of a mean where it computes one."""
+        counts = (step.unconditional.of(candidates), step.conditional.of(candidates))
+        if self.both is not None and counts == (len(self.unconditional), len(self.conditional)):
+            return self.both
         return np.concatenate(
             [
                 _fit(self.unconditional, step.unconditional, candidates),

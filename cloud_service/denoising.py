@@ -13,9 +13,10 @@ from cloud_service.inference import MODEL_OUTPUT, InferenceBackend, UnetAnswer, 
 from cloud_service.job import GenerationJob
 from obclip.card import ServiceCard
 from obclip.guidance import guide
+from obclip.lcm import LcmSolver
 from obclip.noise import initial_latents
 from obclip.plan import UNET_REUSE, Rows, Step, step_cost
-from obclip.solver import DpmSolver, SolverState
+from obclip.solver import DpmSolver, Solver, SolverState
 from obclip.tensors import require_finite
 
 Array = NDArray[np.float32]
@@ -51,7 +52,8 @@ class DenoisingRun:
     def __init__(self, job: GenerationJob, card: ServiceCard, backend: InferenceBackend) -> None:
         self._job = job
         self._backend = backend
-        self._solver = DpmSolver(card.scheduler, job.steps)
+        self._solver = _solver(job, card)
+        self._is_told_guidance = bool(card.distillation and card.distillation.embeds_guidance)
         self._latent_shape = card.latents.shape
         self._step_kinds = card.step_kinds
         self._cached: dict[str, Branches] = {}
@@ -109,8 +111,7 @@ class DenoisingRun:
         if len(unconditional) < len(output.conditional):
             # One row at the mean latent serves all; where latents are still equal, exactly.
             shift = latents - rows[:1]
-            kept = self._job.plan.shared_as
-            unconditional = self._solver.moved(unconditional, shift, step.index, kept)
+            unconditional = self._solver.moved(unconditional, shift, step.index)
         return guide(unconditional, output.conditional, self._job.guidance_scale)
 
     def _keep(self, step: Step, answer: UnetAnswer) -> None:
@@ -127,10 +128,21 @@ class DenoisingRun:
             embeddings,
             {name: self._cached[name].rows(step, candidates) for name in step.takes},
             step.leaves,
+            self._guidance(len(latents)),
         )
         self.cost.evals += step_cost(step, candidates, self._step_kinds).evals
-        parts = [part async for part in self._parts(step, call)]
+        parts = []
+        async for part in self._parts(step, call):
+            is_all = len(part[MODEL_OUTPUT]) == len(latents)
+            # The next call may leave its tensors in the same memory.
+            parts.append(part if is_all else {name: a.copy() for name, a in part.items()})
+        if len(parts) == 1:
+            return parts[0]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _guidance(self, rows: int) -> Array | None:
+        scale = self._job.guidance_scale
+        return np.full(rows, scale, np.float32) if self._is_told_guidance else None
 
     async def _parts(self, step: Step, call: UnetCall) -> AsyncIterator[UnetAnswer]:
         size = self._backend.max_batch_size
@@ -150,6 +162,12 @@ class DenoisingRun:
         return answer
 
 
+def _solver(job: GenerationJob, card: ServiceCard) -> Solver:
+    if card.distillation is not None:
+        return LcmSolver(card.scheduler, card.distillation, job.steps, job.seed)
+    return DpmSolver(card.scheduler, job.steps)
+
+
 def _cut(call: UnetCall, start: int, end: int) -> UnetCall:
     rows = slice(start, end)
     return replace(
@@ -158,6 +176,7 @@ def _cut(call: UnetCall, start: int, end: int) -> UnetCall:
         timesteps=call.timesteps[rows],
         embeddings=call.embeddings[rows],
         cached={name: array[rows] for name, array in call.cached.items()},
+        guidance=None if call.guidance is None else call.guidance[rows],
     )
 
 
@@ -179,7 +198,8 @@ def _in_sets(call: UnetCall, sets: int) -> UnetCall:
     return replace(
         call,
         latents=_grouped(call.latents, sets),
-        timesteps=call.timesteps[:: len(call.latents) // sets],
+        timesteps=call.timesteps[:sets],  # all rows are at the same step
+        guidance=None if call.guidance is None else call.guidance[:sets],
         embeddings=_grouped(call.embeddings, sets),
     )
 

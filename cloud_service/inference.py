@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 MODEL_OUTPUT = "model_output"
+GUIDANCE = "guidance"
 UnetAnswer = Mapping[str, Array]
 
 
@@ -23,9 +24,11 @@ class UnetCall:
         kind: the step kind, e.g. "unet_full".
         latents: (B, C, H, W) or (S, N, C, H, W) float32.
         timesteps: (B,) or (S,) float32, training timesteps.
-        embeddings: (B, L, D) or (S, N, L, D) float32.
+        embeddings: (B, L, D) or (S, N, L, D) float32, L as in the card's embedding shape.
         cached: name -> (B, ...) or (S, N, ...) float32, what the kind takes beside.
         leaves: names of the tensors that are wanted beside the model's output.
+        guidance: (B,) or (S,) float32, the guidance scale that a step-distilled UNet is told; None
+            for a UNet that takes none.
     """
 
     kind: str
@@ -34,6 +37,7 @@ class UnetCall:
     embeddings: Array = field(repr=False)
     cached: Mapping[str, Array] = field(default_factory=dict, repr=False)
     leaves: tuple[str, ...] = ()
+    guidance: Array | None = field(default=None, repr=False)
 
 
 class InferenceBackend(Protocol):
@@ -65,7 +69,8 @@ class InferenceBackend(Protocol):
             call: at most max_batch_size rows, or sets.
 
         Returns:
-            "model_output", shaped as the latents, and what the call asks for beside.
+            "model_output", shaped as the latents, and what the call asks for beside. An array lasts
+            until the same tensor is left again.
 
         Raises:
             BackendUnavailable: it does not answer.

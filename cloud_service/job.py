@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from cloud_service.tokenizer import PromptTokenizer
 from obclip.card import Limits, ServiceCard
 from obclip.errors import InvalidRequest, ModelMismatch, TooManyCandidates
-from obclip.plan import Plan, Profile, make_plan
+from obclip.plan import Plan, Profile, Rows, make_plan
 from obclip.v1 import generation_pb2
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -43,7 +43,7 @@ class GenerationJob:
     @property
     def is_guided(self) -> bool:
         """Whether the negative prompt is needed."""
-        return needs_guidance(self.guidance_scale)
+        return any(step.unconditional is not Rows.NONE for step in self.plan.steps)
 
 
 def check_request(
@@ -82,12 +82,10 @@ def _plan(request: generation_pb2.GenerateRequest, card: ServiceCard) -> Plan:
         known = ", ".join(card.profiles)
         raise InvalidRequest("profile", "is not one of this service", f"choose one of {known}")
     plan = make_plan(request.steps, request.switch_point, profile)
-    return plan if needs_guidance(request.guidance_scale) else plan.without_guidance()
-
-
-def needs_guidance(scale: float) -> bool:
-    """Whether the negative prompt is needed; as in diffusers, a scale up to 1 does without."""
-    return scale > 1
+    is_told = card.distillation is not None and card.distillation.embeds_guidance
+    # As in diffusers, a scale up to 1 does without the negative prompt.
+    is_guided = request.guidance_scale > 1 and not is_told
+    return plan if is_guided else plan.without_guidance()
 
 
 def _check_digest(stated: str, ours: str) -> None:

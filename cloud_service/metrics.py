@@ -1,6 +1,6 @@
 """What an operator may count. No label or value comes from a user's text."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import grpc
@@ -20,9 +20,10 @@ class Metrics:
 
     Args:
         queue: its running and waiting requests are read at each scrape.
+        free_slots: tells how many slots of shared memory are free.
     """
 
-    def __init__(self, queue: AdmissionQueue) -> None:
+    def __init__(self, queue: AdmissionQueue, free_slots: Callable[[], int]) -> None:
         self.registry = CollectorRegistry()
         self._requests = Counter(
             "obclip_requests",
@@ -51,6 +52,7 @@ class Metrics:
         self._evals = Counter("obclip_evals", "Full UNet passes", registry=self.registry)
         self._gauge("obclip_running", "Requests that run").set_function(lambda: queue.running)
         self._gauge("obclip_waiting", "Requests that wait").set_function(lambda: queue.waiting)
+        self._gauge("obclip_free_slots", "Free slots of shared memory").set_function(free_slots)
 
     def count_end(self, status: grpc.StatusCode, seconds: float) -> None:
         """Counts one request's end."""

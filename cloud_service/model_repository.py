@@ -1,12 +1,11 @@
 """Triton's model repository for a bundle."""
 
-import json
 import os
 import string
 from importlib.resources import files
 from pathlib import Path
 
-from cloud_service.inference import MODEL_OUTPUT
+from cloud_service.inference import GUIDANCE, MODEL_OUTPUT
 from cloud_service.settings import package_folder
 from cloud_service.triton_client import TEXT_ENCODER
 from obclip.card import ModelCard
@@ -49,22 +48,6 @@ def embedded_repository() -> Path:
     return package_folder("triton_models")
 
 
-def embedding_width(bundle: Path) -> int:
-    """D, the width of the bundle's text embedding, from the text encoder's config.
-
-    Raises:
-        InvalidBundle: text_encoder/config.json is absent or names none.
-    """
-    path = bundle / "text_encoder" / "config.json"
-    try:
-        width = json.loads(path.read_text(encoding="utf-8"))["hidden_size"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InvalidBundle(str(path), "names no hidden_size") from error
-    if not isinstance(width, int) or not 1 <= width <= 65536:
-        raise InvalidBundle(str(path), "hidden_size is no width")
-    return width
-
-
 def write_repository(folder: Path, bundle: Path, card: ModelCard) -> None:
     """Writes `<model>/config.pbtxt` and `<model>/1/model.py` for Triton's python backend.
 
@@ -77,10 +60,9 @@ def write_repository(folder: Path, bundle: Path, card: ModelCard) -> None:
         InvalidBundle: the bundle lacks a graph.
     """
     folder, bundle = folder.resolve(), bundle.resolve()
-    width = embedding_width(bundle)
-    models = {TEXT_ENCODER: (_TEXT_ENCODER_GRAPH, "text_encoder", _text_shapes(card, width))}
+    models = {TEXT_ENCODER: (_TEXT_ENCODER_GRAPH, "text_encoder", _text_shapes(card))}
     for kind in card.step_kinds:
-        fields = _step_kind_fields(kind.name, card, width)
+        fields = _step_kind_fields(kind.name, card)
         models[kind.name] = (STEP_KIND_GRAPHS[kind.name], "step_kind", fields)
     for model, (graph, template, fields) in models.items():
         if not (bundle / graph).is_file():
@@ -107,20 +89,22 @@ def select_models(folder: Path, repository: Path, card: ModelCard) -> None:
         (folder / model).symlink_to(repository.resolve() / model)
 
 
-def _text_shapes(card: ModelCard, width: int) -> dict[str, str]:
-    tokens = card.text.max_tokens
-    return {"tokens": _dims((tokens,)), "embedding": _dims((tokens, width))}
+def _text_shapes(card: ModelCard) -> dict[str, str]:
+    text = card.text
+    return {"tokens": _dims((text.max_tokens,)), "embedding": _dims(text.embedding_shape)}
 
 
-def _step_kind_fields(kind: str, card: ModelCard, width: int) -> dict[str, str]:
+def _step_kind_fields(kind: str, card: ModelCard) -> dict[str, str]:
     """What the template leaves open: name, tensors and warm-up of a step kind."""
     known = STEP_KINDS[kind]
     cached = {tensor.name: tensor.shape for tensor in card.cached_tensors}
     own = (_CANDIDATES,) if kind == UNET_REUSE else ()
+    is_told_guidance = card.distillation is not None and card.distillation.embeds_guidance
     inputs = {
         "latents": (*own, *card.latents.shape),
         "timestep": (1,),
-        "encoder_hidden_states": (*own, card.text.max_tokens, width),
+        "encoder_hidden_states": (*own, *card.text.embedding_shape),
+        **({GUIDANCE: (1,)} if is_told_guidance else {}),
         **{name: (*own, *cached[name]) for name in known.takes},
     }
     outputs = {name: (*own, *cached[name]) for name in known.leaves}

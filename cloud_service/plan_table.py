@@ -2,22 +2,25 @@
 
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
 from cloud_service.settings import embedded_bundle
 from obclip.card import ModelCard, StepKindCost
-from obclip.plan import Plan, Profile, make_plan, plan_cost, step_cost
+from obclip.errors import InvalidRequest
+from obclip.plan import Plan, Profile, Switches, make_plan, plan_cost, step_cost
 
 _GIGA = 1e9
+_WORDS = {"yes": True, "no": False, "none": None}
 
 
-def plan(
+def plan(  # noqa: PLR0913, PLR0917 -- each parameter is an option of the command line
     n: Annotated[int, typer.Option(min=1, max=4096, help="Candidates.")] = 6,
     switch_point: Annotated[
         int | None, typer.Option(help="Steps on the cloud. Default: the family's.")
@@ -26,6 +29,10 @@ def plan(
         int | None, typer.Option(min=1, help="Steps of the whole run. Default: the family's.")
     ] = None,
     profile: Annotated[Profile, typer.Option(help="How to save work.")] = Profile.BALANCED,
+    switch: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Change one of its switches, e.g. full_every=3."),
+    ] = None,
     bundle: Annotated[
         Path | None, typer.Option(help="Model bundle. Default: the embedded family.")
     ] = None,
@@ -39,15 +46,28 @@ def plan(
     card = ModelCard.load(bundle or embedded_bundle())
     whole = card.defaults.steps if steps is None else steps
     k = card.defaults.switch_point if switch_point is None else switch_point
-    chosen = make_plan(whole, k, profile)
+    chosen = make_plan(whole, k, _changed(profile.switches(k), switch or []))
     facts = _facts(chosen, n, card.step_kinds)
     vanilla = plan_cost(make_plan(whole, whole, Profile.BARE), n, card.step_kinds)
-    facts |= {"profile": profile.value, "n": n, "steps": whole, "switch_point": k}
+    name = " + ".join([profile.value, *(switch or [])])
+    facts |= {"profile": name, "n": n, "steps": whole, "switch_point": k}
     facts["vanilla_evals"] = vanilla.evals
     if as_json:
         sys.stdout.write(json.dumps(facts) + "\n")
     else:
         Console().print(_table(facts))
+
+
+def _changed(switches: Switches, changes: list[str]) -> Switches:
+    """Switches after changes "name=value"; the value is a number, yes, no, or none."""
+    known = [field.name for field in fields(Switches)]
+    values: dict[str, Any] = {}
+    for change in changes:
+        name, _, word = change.partition("=")
+        if name not in known or not (word.isdecimal() or word in _WORDS):
+            raise InvalidRequest("switch", f"{change} is none", f"set one of {', '.join(known)}")
+        values[name] = int(word) if word.isdecimal() else _WORDS[word]
+    return replace(switches, **values)
 
 
 def _facts(chosen: Plan, n: int, table: tuple[StepKindCost, ...]) -> dict[str, Any]:
@@ -62,18 +82,21 @@ def _facts(chosen: Plan, n: int, table: tuple[StepKindCost, ...]) -> dict[str, A
 def _table(facts: dict[str, Any]) -> Table:
     ratio = facts["vanilla_evals"] / facts["evals"] if facts["evals"] else float("inf")
     table = Table(
-        "step", "kind", "with prompt", "without", "takes", "leaves",
+        "step", "kind", "rows", "takes", "leaves",
         title=f"{facts['profile']}: N = {facts['n']}, k = {facts['switch_point']}",
-        caption=f"vanilla: {facts['vanilla_evals']:.0f} evals, {ratio:.1f} times as many",
+        caption=f"rows: without the prompts + with them; "
+        f"vanilla: {facts['vanilla_evals']:.0f} evals, {ratio:.1f} times as many",
         show_footer=True,
+        box=SIMPLE,
+        pad_edge=False,
     )  # fmt: skip
-    table.add_column("samples", justify="right")
     table.add_column("evals", f"{facts['evals']:.1f}", justify="right")
     table.add_column("GMAC", f"{facts['macs'] / _GIGA:.1f}", justify="right")
     for row in facts["plan"]:
         table.add_row(
-            str(row["index"]), row["kind"], row["conditional"], row["unconditional"],
-            ", ".join(row["takes"]), ", ".join(row["leaves"]), str(row["samples"]),
+            str(row["index"]), row["kind"],
+            f"{row['unconditional'].of(facts['n'])} + {row['conditional'].of(facts['n'])}",
+            "\n".join(row["takes"]), "\n".join(row["leaves"]),
             f"{row['evals']:.2f}", f"{row['macs'] / _GIGA:.2f}",
         )  # fmt: skip
     return table

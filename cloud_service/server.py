@@ -6,9 +6,11 @@ from grpc_reflection.v1alpha import reflection
 
 from cloud_service.servicer import ObclipServicer
 from obclip.card import Limits, ServiceCard
+from obclip.manifest import MAX_MESSAGE_BYTES
 from obclip.v1 import service_pb2, service_pb2_grpc
 
 SERVICE_NAME = service_pb2.DESCRIPTOR.services_by_name["ObclipService"].full_name
+BUNDLE_SERVICE_NAME = service_pb2.DESCRIPTOR.services_by_name["BundleService"].full_name
 _OVERHEAD_BYTES = 1 << 14
 _FRAMING_BYTES = 8  # of one repeated string
 _CALLS_BESIDE_GENERATIONS = 64
@@ -48,17 +50,15 @@ def add_services(server: grpc.aio.Server, servicer: ObclipServicer, health_servi
     )  # generated without types
     health_pb2_grpc.add_HealthServicer_to_server(health_service.servicer, server)
     reflection.enable_server_reflection(
-        (SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME), server
+        (SERVICE_NAME, BUNDLE_SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME), server
     )
 
 
 def _options(card: ServiceCard) -> list[tuple[str, int]]:
+    batch_bytes = card.latents.batch_bytes(card.limits.max_candidates) + _OVERHEAD_BYTES
     return [
         ("grpc.max_receive_message_length", _max_request_bytes(card.limits)),
-        (
-            "grpc.max_send_message_length",
-            card.latents.batch_bytes(card.limits.max_candidates) + _OVERHEAD_BYTES,
-        ),
+        ("grpc.max_send_message_length", max(batch_bytes, MAX_MESSAGE_BYTES)),
         # A second server on the same port would take half of the calls.
         ("grpc.so_reuseport", 0),
         # Compressed sizes tell about contents, and small messages could unfold to large ones.

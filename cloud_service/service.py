@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import logging
 import os
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -11,30 +12,37 @@ from pathlib import Path
 import grpc
 
 from cloud_service.admission import AdmissionQueue
+from cloud_service.bundle_service import add_bundle_service
 from cloud_service.listening import open_port
 from cloud_service.metrics import Metrics
 from cloud_service.model_repository import (
     embedded_repository,
-    embedding_width,
     select_models,
     write_repository,
 )
 from cloud_service.server import Health, add_services, build_server
 from cloud_service.servicer import ObclipServicer, ServicerParts
-from cloud_service.settings import Settings, embedded_bundle
+from cloud_service.settings import Settings, Transport, embedded_bundle
+from cloud_service.shared_weights import share_weights
+from cloud_service.slots import slot_layout
 from cloud_service.startup_error import CannotStart, TritonCrashed
 from cloud_service.tokenizer import PromptTokenizer
-from cloud_service.triton_client import TritonClient
+from cloud_service.triton_client import TEXT_ENCODER, TritonClient
 from cloud_service.triton_process import TritonProcess, running_triton
 from obclip.card import FOLDERS, ModelCard, ServiceCard
 from obclip.errors import BackendUnavailable
-from obclip.plan import Profile
+from obclip.plan import STEP_KIND_GRAPHS, UNET_SHALLOW, Profile
 
 _PROBE_TIMEOUT_S = 2.0
 _STARTS = 3
+_MAX_BATCH = 64  # of every model's config
+_SMALL = {UNET_SHALLOW}  # a copy of its weights is no more than a few per cent of the UNet
 _POLL_S = 0.2
 # What the service runs itself; the device's parts may be absent here.
 _OWN_PARTS = tuple(part for part in FOLDERS if part in {"cloud_unet", "text_encoder", "tokenizer"})
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -90,11 +98,13 @@ async def running_service(settings: Settings) -> AsyncIterator[RunningService]:
     card = _service_card(model_card, settings)
     tokenizer = PromptTokenizer(bundle / "tokenizer" / "tokenizer.json", model_card.text)
     server = build_server(card, settings.max_running)
+    add_bundle_service(server, bundle)
     address = open_port(server, settings)  # before Triton: a taken port is said at once
     async with contextlib.AsyncExitStack() as stack:
         triton, client = await _start(stack, settings, bundle, model_card)
         queue = AdmissionQueue(max_running=settings.max_running, max_waiting=settings.max_queue)
-        parts = ServicerParts(card, tokenizer, client, queue, Metrics(queue))
+        metrics = Metrics(queue, lambda: client.free_slots)
+        parts = ServicerParts(card, tokenizer, client, queue, metrics)
         async with _served(server, parts, client, settings) as metrics_address:
             yield RunningService(address, client.url, metrics_address, card, triton)
 
@@ -111,9 +121,7 @@ async def _start(
         async with contextlib.AsyncExitStack() as trial:
             try:
                 triton = await trial.enter_async_context(_triton(settings, bundle, card))
-                client = await trial.enter_async_context(
-                    _ready_client(settings, bundle, card, triton)
-                )
+                client = await trial.enter_async_context(_ready_client(settings, card, triton))
             except TritonCrashed:
                 if left == 0:
                     raise
@@ -132,24 +140,45 @@ async def _triton(
         yield None
         return
     repository = _repository(settings, bundle, card)
-    async with running_triton(repository, verbose=settings.verbose) as triton:
+    batch_bytes = slot_layout(card, _MAX_BATCH).slot_bytes
+    async with running_triton(
+        repository, verbose=settings.verbose, batch_bytes=batch_bytes
+    ) as triton:
         yield triton
 
 
 @contextlib.asynccontextmanager
 async def _ready_client(
-    settings: Settings, bundle: Path, card: ModelCard, triton: TritonProcess | None
+    settings: Settings, card: ModelCard, triton: TritonProcess | None
 ) -> AsyncIterator[TritonClient]:
     """A client of a Triton whose models are warm and fit the bundle."""
     async with TritonClient(
         triton.url if triton else str(settings.triton_url),
         card,
-        embedding_width=embedding_width(bundle),
         call_timeout_s=settings.model_call_timeout_s,
     ) as client:
         await _wait_until_ready(client, triton, settings)
         await client.check_models()
-        yield client
+        async with _shared_memory(settings, client, triton):
+            yield client
+
+
+@contextlib.asynccontextmanager
+async def _shared_memory(
+    settings: Settings, client: TritonClient, triton: TritonProcess | None
+) -> AsyncIterator[None]:
+    """Shared memory between the client and Triton, as the settings want it."""
+    async with contextlib.AsyncExitStack() as stack:
+        is_ours = triton is not None and settings.transport is Transport.AUTO
+        if is_ours or settings.transport is Transport.SHARED_MEMORY:
+            slots = client.sharing_memory(settings.max_running, 2 * settings.max_candidates)
+            try:
+                await stack.enter_async_context(slots)
+            except CannotStart as error:
+                if settings.transport is not Transport.AUTO:
+                    raise
+                _log.warning("tensors go by messages: %s", error)
+        yield
 
 
 @contextlib.asynccontextmanager
@@ -217,6 +246,7 @@ def _service_card(card: ModelCard, settings: Settings) -> ServiceCard:
             limits=limits,
             profiles=settings.profiles,
             step_kinds=card.step_kinds,
+            distillation=card.distillation,
         )
     except ValueError as error:
         raise CannotStart(str(error), "lower OBCLIP_MAX_CANDIDATES or OBCLIP_MAX_STEPS") from error
@@ -235,16 +265,23 @@ def _with_kinds_of(card: ModelCard, profiles: Collection[Profile]) -> ModelCard:
     return replace(card, step_kinds=kinds)
 
 
-def _repository(settings: Settings, bundle: Path, card: ModelCard) -> Callable[[Path], Path]:
-    given = settings.model_repository or (
-        embedded_repository() if settings.bundle is None else None
-    )
+def _repository(
+    settings: Settings, bundle: Path, card: ModelCard
+) -> Callable[[Path], Awaitable[Path]]:
+    given = settings.model_repository
+    kinds = {kind.name for kind in card.step_kinds}
 
-    def choose(empty_folder: Path) -> Path:
-        if given is None:
-            write_repository(empty_folder, bundle, card)
+    async def choose(empty_folder: Path) -> Path:
+        repository = empty_folder / "repository"
+        if given is None and len(kinds - _SMALL) > 1:
+            shared = empty_folder / "bundle"
+            await share_weights(bundle, shared, [STEP_KIND_GRAPHS[kind] for kind in sorted(kinds)])
+            (shared / TEXT_ENCODER).symlink_to(bundle.resolve() / TEXT_ENCODER)
+            write_repository(repository, shared, card)
+        elif given is None and settings.bundle is not None:
+            write_repository(repository, bundle, card)
         else:
-            select_models(empty_folder, given, card)
-        return empty_folder
+            select_models(repository, given or embedded_repository(), card)
+        return repository
 
     return choose

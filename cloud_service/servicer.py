@@ -13,10 +13,10 @@ import grpc
 
 from cloud_service.admission import AdmissionQueue
 from cloud_service.denoising import Cost, DenoisingRun
-from cloud_service.inference import InferenceBackend
 from cloud_service.job import GenerationJob, check_request
 from cloud_service.metrics import Metrics
 from cloud_service.tokenizer import PromptTokenizer
+from cloud_service.triton_client import TritonClient
 from obclip.card import LatentFormat, ServiceCard
 from obclip.errors import DeadlineExceeded, to_status
 from obclip.solver import SolverState
@@ -42,7 +42,7 @@ class ServicerParts:
 
     card: ServiceCard
     tokenizer: PromptTokenizer
-    backend: InferenceBackend
+    backend: TritonClient
     queue: AdmissionQueue
     metrics: Metrics
 
@@ -78,12 +78,12 @@ class ObclipServicer(service_pb2_grpc.ObclipServiceServicer):
                     await self._run(job, context)
 
     async def _run(self, job: GenerationJob, context: Context) -> None:
-        run = DenoisingRun(job, self._parts.card, self._parts.backend)
-
         async def report(steps_done: int) -> None:
             await context.write(_step_progress(steps_done, len(job.plan.steps)))
 
-        state = await run.run(report)
+        with self._parts.backend.for_one_run() as backend:
+            run = DenoisingRun(job, self._parts.card, backend)
+            state = await run.run(report)
         await context.write(_batch(state, self._parts.card.latents))
         await context.write(_statistics(run.cost))
         self._parts.metrics.count_run(job.candidates, run.cost)

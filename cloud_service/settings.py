@@ -1,5 +1,6 @@
 """What the operator can set: by options of `obclip serve`, or by OBCLIP_... in the environment."""
 
+from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,19 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from cloud_service.startup_error import CannotStart
 from obclip.card import Limits, ModelCard
 from obclip.plan import Profile
+
+
+class Transport(StrEnum):
+    """How tensors reach the models and come back."""
+
+    AUTO = "auto"
+    """Through shared memory to a Triton of our own, where there is room; else by messages."""
+
+    SHARED_MEMORY = "shared_memory"
+    """Through memory that Triton, on this host, maps too; what a step leaves stays there."""
+
+    MESSAGES = "messages"
+    """In gRPC messages, to a Triton anywhere."""
 
 
 class Settings(BaseSettings):
@@ -60,8 +74,12 @@ class Settings(BaseSettings):
     max_queue: int = 16
     """Requests that may wait; one more is refused."""
 
-    max_running: Annotated[int, Field(ge=1, le=64)] = 1
-    """Requests that run at the same time; with more than one their batches merge in Triton."""
+    max_running: Annotated[int, Field(ge=1, le=64)] = 4
+    """Requests that run at the same time; their calls merge in Triton. Four of six candidates fit
+    one batch of 64, so no step waits for a new request's; each has a slot of shared memory."""
+
+    transport: Transport = Transport.AUTO
+    """"auto", "shared_memory" or "messages": how tensors reach the models and come back."""
 
     request_timeout_s: int = 300
     """Seconds until a request is ended, the wait in the queue included."""
@@ -92,13 +110,19 @@ class Settings(BaseSettings):
                 max_candidates=self.max_candidates,
                 max_prompt_bytes=self.max_prompt_bytes,
                 max_prompt_tokens=card.text.max_tokens,
-                max_steps=min(self.max_steps, card.schedule.num_train_timesteps - 1),
+                max_steps=min(self.max_steps, _most_steps(card)),
                 max_guidance_scale=self.max_guidance_scale,
                 max_queue=self.max_queue,
                 request_timeout_s=self.request_timeout_s,
             )
         except ValueError as error:
             raise CannotStart(str(error), "change that OBCLIP_ setting") from error
+
+
+def _most_steps(card: ModelCard) -> int:
+    if card.distillation is not None:
+        return card.distillation.original_steps
+    return card.schedule.num_train_timesteps - 1
 
 
 def embedded_bundle() -> Path:

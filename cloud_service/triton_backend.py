@@ -3,6 +3,7 @@
 Runs inside Triton's stub process, so it needs numpy and ONNX Runtime alone.
 """
 
+import ctypes
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ import triton_python_backend_utils as pb_utils
 from numpy.typing import NDArray
 
 Feeds = dict[str, NDArray[Any]]
+_SHARED_WEIGHTS = "shared_weights"  # as in cloud_service.shared_weights, which imports too much
 
 
 class TritonPythonModel:
@@ -35,9 +37,16 @@ class TritonPythonModel:
         options.log_severity_level = (
             4  # its error lines quote input values; the exception says enough
         )
+        onnx_file = onnx_file.resolve()
+        if (onnx_file.parent / _SHARED_WEIGHTS).exists():
+            # The graph is optimised, and its weights are mapped: packing would copy them.
+            options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+            options.add_session_config_entry("session.disable_prepacking", "1")
         self._session = ort.InferenceSession(
-            str(onnx_file.resolve()), options, providers=["CPUExecutionProvider"]
+            str(onnx_file), options, providers=["CPUExecutionProvider"]
         )
+        # What optimising took: almost as much as the weights, and not given back by itself.
+        ctypes.CDLL(None).malloc_trim(0)
         self._inputs = {node.name: len(node.shape) for node in self._session.get_inputs()}
         self._outputs = [node.name for node in self._session.get_outputs()]
 

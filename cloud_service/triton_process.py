@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloud_service import parent_death
+from cloud_service import janitor, parent_death
 from cloud_service.settings import package_folder
 from cloud_service.startup_error import CannotStart, TritonCrashed
 
@@ -22,9 +22,10 @@ _LOOPBACK = "127.0.0.1"
 # One region for each model, touched as far as it is used. It must not grow: growing races with the
 # model's process, and Triton aborts (server issue 8882).
 _REGION_BYTES = 256 << 20
-_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 -- where Triton puts its regions, not ours to choose
+_BATCHES_IN_REGION = 3  # one that runs, its answer, and the next
 _TRITON_EXIT_TIMEOUT_S = 2  # by then the orchestrator has ended its calls
 _STOP_TIMEOUT_S = 10.0
+_JANITOR_TIMEOUT_S = 15.0
 _POLL_S = 0.05
 _PROBE_TIMEOUT_S = 1.0
 _MAX_LINE = 300
@@ -163,7 +164,7 @@ class TritonProcess:
 
 @contextlib.asynccontextmanager
 async def running_triton(
-    write_repository: Callable[[Path], Path], *, verbose: bool
+    write_repository: Callable[[Path], Awaitable[Path]], *, verbose: bool, batch_bytes: int = 0
 ) -> AsyncIterator[TritonProcess]:
     """Starts a tritonserver on a free loopback port; ends it, and removes its files, at the end.
 
@@ -174,34 +175,58 @@ async def running_triton(
         write_repository: is given an empty folder and returns the model repository, there or
             elsewhere.
         verbose: lets Triton log to standard error, where it is hidden otherwise.
+        batch_bytes: of the largest merged call, inputs and outputs.
 
     Raises:
         CannotStart: a part of the installation is missing.
     """
     installation = TritonInstallation.find()
+    region_bytes = max(_REGION_BYTES, _BATCHES_IN_REGION * batch_bytes)
     shared_memory_prefix = f"obclip_{os.getpid()}_{secrets.token_hex(4)}_"
     with (
         tempfile.TemporaryDirectory(prefix="obclip-serve-") as name,
         _reserved_port() as port,
-        _removed_shared_memory(shared_memory_prefix),
     ):
         folder = Path(name)
         backends = _link_backends(folder / "backends", installation)
-        repository = write_repository(folder / "models")
         log = None if verbose else folder / "triton.log"
-        arguments = [
-            *_server_arguments(port),
-            f"--model-repository={repository}",
-            f"--backend-directory={backends}",
-            f"--backend-config=python,shm-region-prefix-name={shared_memory_prefix}",
-            f"--backend-config=python,shm-default-byte-size={_REGION_BYTES}",
-        ]
-        process = await _spawn(installation, arguments, folder, log)
-        triton = TritonProcess(process, f"{_LOOPBACK}:{port}", log)
-        try:
-            yield triton
-        finally:
-            await triton.stop()
+        async with _janitor(folder, shared_memory_prefix) as say_group:
+            arguments = [
+                *_server_arguments(port),
+                f"--model-repository={await write_repository(folder / 'models')}",
+                f"--backend-directory={backends}",
+                f"--backend-config=python,shm-region-prefix-name={shared_memory_prefix}",
+                f"--backend-config=python,shm-default-byte-size={region_bytes}",
+            ]
+            process = await _spawn(installation, arguments, folder, log)
+            say_group(process.pid)
+            triton = TritonProcess(process, f"{_LOOPBACK}:{port}", log)
+            try:
+                yield triton
+            finally:
+                await triton.stop()
+
+
+@contextlib.asynccontextmanager
+async def _janitor(folder: Path, prefix: str) -> AsyncIterator[Callable[[int], None]]:
+    """Runs the janitor, which cleans after the block, and after this process if it is killed.
+
+    Gives what tells it Triton's process group.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-I", "-S", janitor.__file__, str(folder), prefix),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C is not for it
+    )
+    pipe = process.stdin
+    assert pipe is not None  # noqa: S101 -- it was asked for
+    try:
+        yield lambda group: pipe.write(f"{group}\n".encode())
+    finally:
+        pipe.close()
+        await asyncio.wait_for(process.wait(), _JANITOR_TIMEOUT_S)
 
 
 def _server_arguments(port: int) -> list[str]:
@@ -282,16 +307,6 @@ def _reserved_port() -> Iterator[int]:
         reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         reserved.bind((_LOOPBACK, 0))
         yield reserved.getsockname()[1]
-
-
-@contextlib.contextmanager
-def _removed_shared_memory(prefix: str) -> Iterator[None]:
-    """Removes the regions that a killed Triton leaves."""
-    try:
-        yield
-    finally:
-        for region in _SHARED_MEMORY.glob(f"{prefix}*"):
-            region.unlink(missing_ok=True)
 
 
 def _group_members(group_id: int) -> set[int]:

@@ -6,11 +6,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from device_client.tokenizer import Tokenizer
-from obclip.card import ModelCard
+from obclip.card import DEVICE_PARTS, ModelCard, TextFormat
 from obclip.errors import InvalidBundle
-
-# What the device runs itself; the cloud's UNet may be absent.
-DEVICE_PARTS = ("text_encoder", "tokenizer", "device_unet", "vae_decoder")
 
 
 @dataclass(frozen=True)
@@ -28,9 +25,27 @@ class Bundle:
     @cached_property
     def tokenizer(self) -> Tokenizer:
         """The family's tokenizer."""
-        text = self.card.text
-        path = self.folder / "tokenizer" / "tokenizer.json"
-        return Tokenizer(path, text.max_tokens, text.pad_token_id)
+        return _tokenizer(self.folder, self.card.text)
+
+    @cached_property
+    def device_text_folder(self) -> Path:
+        """Where the device's own text encoder and tokenizer lie; the folder where they are shared.
+
+        An own one is part of the device's UNet: digests cover both together.
+        """
+        return self.folder if self.card.device_text is None else self.folder / "device_unet"
+
+    @cached_property
+    def device_tokenizer(self) -> Tokenizer:
+        """The tokenizer of the device's own text encoder, or the family's."""
+        if self.card.device_text is None:
+            return self.tokenizer
+        return _tokenizer(self.device_text_folder, self.card.device_text)
+
+
+def _tokenizer(folder: Path, text: TextFormat) -> Tokenizer:
+    path = folder / "tokenizer" / "tokenizer.json"
+    return Tokenizer(path, text.max_tokens, text.pad_token_id)
 
 
 def open_bundle(folder: Path | None = None) -> Bundle:

@@ -38,6 +38,7 @@ from device_client.transformation import TokenBudget, TransformationRefused, loa
 from device_client.transformation.skeleton import Skeleton
 from obclip.card import ServiceCard
 from obclip.errors import InvalidRequest
+from obclip.lcm import Distillation
 from obclip.noise import initial_latents
 from obclip.solver import SolverState
 
@@ -57,13 +58,17 @@ class _Job:
     settings: GenerationSettings
     coins: Coins
     notify: OnProgress
+    distillation: Distillation | None
 
     @property
     def share(self) -> DeviceShare:
         settings, scale = self.settings, self.chosen["device_guidance_scale"]
         if scale is None:
             scale = settings.guidance_scale
-        return DeviceShare(settings.steps, settings.switch_point, scale)
+        if self.distillation is None:
+            return DeviceShare(settings.steps, settings.switch_point, scale)
+        start = self.distillation.device_start(settings.switch_point, settings.steps)
+        return DeviceShare(self.distillation.device_steps, start, scale, starts_anew=True)
 
 
 @dataclass(frozen=True)
@@ -219,7 +224,8 @@ class ObCLIP:
         if chosen["on_unknown"] not in {REFUSE, DEVICE_ONLY}:
             known = f"choose {REFUSE} or {DEVICE_ONLY}"
             raise InvalidRequest("on_unknown", "does not exist", known)
-        return _Job(chosen, settings, toss(chosen["seed"]), notify)
+        coins = toss(chosen["seed"])
+        return _Job(chosen, settings, coins, notify, self.bundle.card.distillation)
 
     def _hide(self, prompt: str, chosen: GenerationOptions) -> HiddenPrompt:
         require_words(prompt)

@@ -22,7 +22,7 @@ class GenerationOptions(TypedDict, total=False):
         guidance_scale: Classifier-free guidance on both sides.
         device_guidance_scale: Guidance of the device's own steps; stays on the device.
         switch_point: k in 0..steps; the cloud runs the steps t < k.
-        profile: How the cloud saves work, e.g. "bare".
+        profile: How the cloud saves work, e.g. "bare", which saves nothing.
         max_candidates: At least 2. Fewer than the prompt has send one block of a public partition,
             which tells the service log2(all / sent) bits; the report's leakage says so.
         on_unknown: "refuse" a prompt that cannot be hidden, or make it "device-only": the small
@@ -53,7 +53,7 @@ _DEFAULTS: GenerationOptions = {
     "guidance_scale": None,
     "device_guidance_scale": None,
     "switch_point": None,
-    "profile": Profile.BARE,
+    "profile": Profile.BALANCED,
     "max_candidates": DEFAULT_MAX_CANDIDATES,
     "on_unknown": REFUSE,
     "lexicon": None,

@@ -13,10 +13,11 @@ import re
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from hashlib import file_digest, sha256
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, UnionType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from obclip.errors import InvalidBundle, ModelMismatch, WireError
+from obclip.lcm import Distillation
 from obclip.plan import STEP_KINDS, Profile
 from obclip.schedule import NoiseSchedule
 from obclip.tensors import DTYPES, TensorType
@@ -39,6 +40,8 @@ FOLDERS: Mapping[str, str] = MappingProxyType(
         "vae_decoder": "vae",
     }
 )
+# What the device runs itself, or needs to be sure of; the cloud's UNet may be absent there.
+DEVICE_PARTS = tuple(part for part in FOLDERS if part != "cloud_unet")
 _DIGESTED = {".safetensors", ".onnx", ".json", ".txt"}
 _WIRE_TYPES = {
     "float16": tensor_pb2.TENSOR_TYPE_FLOAT16,
@@ -152,6 +155,9 @@ class TextFormat:
     Attributes:
         max_tokens: L, tokens of a prompt with its begin and end marks, padded to L; 3..4096.
         pad_token_id: the padding, >= 0.
+        width: D of the embedding of one token, 1..65536.
+        pooled_width: of the pooled embedding of the whole prompt, which follows the tokens' as a
+            row of its own, filled up with zeros; 0 where there is none, at most `width`.
 
     Raises:
         ValueError: a value is outside its range.
@@ -159,10 +165,19 @@ class TextFormat:
 
     max_tokens: int
     pad_token_id: int
+    width: int
+    pooled_width: int
 
     def __post_init__(self) -> None:
         _require_range(self, "max_tokens", 3, 4096)
         _require_range(self, "pad_token_id", 0, 2**31 - 1)
+        _require_range(self, "width", 1, 65536)
+        _require_range(self, "pooled_width", 0, self.width)
+
+    @property
+    def embedding_shape(self) -> tuple[int, int]:
+        """Shape of one prompt's embedding, (L, width); with a pooled one, (L + 1, width)."""
+        return self.max_tokens + (self.pooled_width > 0), self.width
 
 
 @dataclass(frozen=True)
@@ -287,6 +302,9 @@ class ModelCard:
         cached_tensors: what they take and leave, in float32.
         licence: SPDX expression of the weights, e.g. "Apache-2.0".
         defaults: settings that suit the family.
+        device_text: what the device's own text encoder takes, in the folder device_unet; None when
+            it uses the cloud's.
+        distillation: how the cloud's UNet was distilled to few steps; None when it was not.
 
     Raises:
         ValueError: a value is outside its range.
@@ -301,10 +319,13 @@ class ModelCard:
     cached_tensors: tuple[CachedTensor, ...]
     licence: str
     defaults: Defaults
+    device_text: TextFormat | None
+    distillation: Distillation | None
 
     def __post_init__(self) -> None:
         _require_step_kinds(self.step_kinds)
         _require_cached_tensors(self.step_kinds, self.cached_tensors)
+        _require_distilled_steps(self.distillation, "defaults.steps", self.defaults.steps)
         _require(0 < len(self.licence) <= 128, "licence is not 1 to 128 characters")
         fits = self.defaults.steps < self.schedule.num_train_timesteps
         _require(fits, "defaults.steps is not below schedule.num_train_timesteps")
@@ -370,6 +391,7 @@ class ServiceCard:
         limits: what a request may ask for.
         profiles: the profiles that a request may name, at least one.
         step_kinds: their step kinds and costs.
+        distillation: how the UNet was distilled to few steps; None when it was not.
 
     Raises:
         ValueError: a value is outside its range.
@@ -382,6 +404,7 @@ class ServiceCard:
     limits: Limits
     profiles: tuple[Profile, ...]
     step_kinds: tuple[StepKindCost, ...]
+    distillation: Distillation | None = None
 
     def __post_init__(self) -> None:
         _require(bool(_NAME.fullmatch(self.service_version)), "service_version is no version")
@@ -391,10 +414,12 @@ class ServiceCard:
         _require(size <= _MAX_MESSAGE_BYTES, "the latents of max_candidates are over 2 GiB")
         fits = self.limits.max_steps < self.scheduler.num_train_timesteps
         _require(fits, "max_steps is not below num_train_timesteps")
+        _require_distilled_steps(self.distillation, "max_steps", self.limits.max_steps)
 
     def to_proto(self) -> pb.ServiceCard:
         """The wire's message; `from_proto` gives the card back."""
         latents = asdict(self.latents) | {"wire_type": self.latents.tensor_type}
+        distilled = self.distillation
         return pb.ServiceCard(
             service_version=self.service_version,
             models=pb.ModelDigests(**asdict(self.models)),
@@ -403,6 +428,7 @@ class ServiceCard:
             limits=pb.Limits(**asdict(self.limits)),
             profiles=[profile.to_proto() for profile in self.profiles],
             step_kinds=[pb.StepKindCost(**asdict(cost)) for cost in self.step_kinds],
+            distillation=pb.Distillation(**asdict(distilled)) if distilled else None,
         )
 
     @classmethod
@@ -424,6 +450,9 @@ class ServiceCard:
                 limits=_scalars(Limits, message.limits),
                 profiles=tuple(known[p] for p in message.profiles if p in known),
                 step_kinds=tuple(_scalars(StepKindCost, cost) for cost in message.step_kinds[:65]),
+                distillation=_scalars(Distillation, message.distillation)
+                if message.HasField("distillation")
+                else None,
             )
         except ValueError as error:
             raise WireError(f"the service's card: {error}") from error
@@ -435,8 +464,10 @@ class ServiceCard:
             card: the bundle's card.
 
         Raises:
-            ModelMismatch: family, a digest, the latents' shape or the schedule differ.
+            ModelMismatch: family, a digest, the latents' shape, the schedule or the distillation
+                differ.
         """
+        own = self.distillation
         facts = [
             (f.name, getattr(card.models, f.name), getattr(self.models, f.name))
             for f in fields(ModelDigests)
@@ -445,6 +476,10 @@ class ServiceCard:
         facts += [
             (f.name, str(getattr(card.schedule, f.name)), str(getattr(self.scheduler, f.name)))
             for f in fields(NoiseSchedule)
+        ]
+        facts += [
+            (name, str(getattr(card.distillation, name, "no")), str(getattr(own, name, "no")))
+            for name in (f.name for f in fields(Distillation))
         ]
         for part, ours, theirs in facts:
             if ours != theirs:
@@ -476,17 +511,27 @@ def digest_folder(folder: Path) -> str:
     Raises:
         InvalidBundle: the folder is absent, holds no such file, or one cannot be read.
     """
-    files = {
+    files = list_folder(folder)
+    if not files:
+        raise InvalidBundle(str(folder), "is absent or holds no model")
+    try:
+        return digest_files({name: sha256_file(path) for name, path in files.items()})
+    except OSError as error:
+        raise InvalidBundle(str(folder), error.strerror or "cannot be read") from error
+
+
+def list_folder(folder: Path) -> dict[str, Path]:
+    """The files of a model folder that its digest covers, by their names below it; in any order."""
+    return {
         path.relative_to(folder).as_posix(): path
         for path in folder.rglob("*")
         if path.suffix in _DIGESTED and path.is_file()
     }
-    if not files:
-        raise InvalidBundle(str(folder), "is absent or holds no model")
-    try:
-        lines = [f"{name} {sha256_file(files[name])}\n" for name in sorted(files)]
-    except OSError as error:
-        raise InvalidBundle(str(folder), error.strerror or "cannot be read") from error
+
+
+def digest_files(digests: Mapping[str, str]) -> str:
+    """The digest of a folder whose files have these names and SHA-256 digests; `digest_folder`."""
+    lines = [f"{name} {digests[name]}\n" for name in sorted(digests)]
     return sha256("".join(lines).encode()).hexdigest()
 
 
@@ -529,6 +574,12 @@ def _require_cached_tensors(
         _require(needed <= names, f"cached_tensors lacks one that {kind.name} needs")
 
 
+def _require_distilled_steps(distillation: Distillation | None, name: str, steps: int) -> None:
+    if distillation is not None:
+        fits = steps <= distillation.original_steps
+        _require(fits, f"{name} is above distillation.original_steps")
+
+
 def _times(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape))
 
@@ -546,6 +597,8 @@ def _latent_format(message: pb.LatentFormat) -> LatentFormat:
 
 def _read(kind: Any, value: Any, path: str) -> Any:
     """Build a value of a dataclass, tuple or scalar type from parsed JSON, type for type."""
+    if get_origin(kind) is UnionType:  # of a type and None
+        return None if value is None else _read(get_args(kind)[0], value, path)
     if get_origin(kind) is tuple:
         _require(isinstance(value, list), f"{path} is no list")
         return tuple(_read(get_args(kind)[0], item, path) for item in value)

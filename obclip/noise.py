@@ -1,4 +1,4 @@
-"""The initial noise, which all candidates share."""
+"""The noise of a run, which all candidates share."""
 
 from __future__ import annotations
 
@@ -28,3 +28,18 @@ def initial_latents(seed: int, count: int, shape: tuple[int, int, int]) -> NDArr
     generator = np.random.Generator(np.random.Philox(seed))
     draw = generator.standard_normal(shape, dtype=np.float32)
     return np.repeat(draw[np.newaxis], count, axis=0)
+
+
+def step_noise(seed: int, step: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """The noise that a step adds where the sampler is stochastic, independent of all others.
+
+    Args:
+        seed: of the run, 0..2^64-1.
+        step: i >= 0, the step after which it is added.
+        shape: (C, H, W).
+
+    Returns:
+        (C, H, W) float32, one draw from the standard normal for every candidate.
+    """
+    sequence = np.random.SeedSequence(seed, spawn_key=(step,))
+    return np.random.Generator(np.random.Philox(sequence)).standard_normal(shape, dtype=np.float32)

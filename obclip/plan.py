@@ -93,16 +93,6 @@ class Rows(StrEnum):
         return {Rows.EACH: candidates, Rows.ONE: 1, Rows.NONE: 0}[self]
 
 
-class SharedAs(StrEnum):
-    """What candidates with different latents take from the one unconditional row."""
-
-    NOISE = "noise"
-    """The predicted noise."""
-
-    CLEAN = "clean"
-    """The predicted clean latents."""
-
-
 @dataclass(frozen=True)
 class Step:
     """One cloud step.
@@ -142,16 +132,14 @@ class Plan:
 
     Attributes:
         steps: in order.
-        shared_as: what the shared unconditional row gives the candidates.
     """
 
     steps: tuple[Step, ...]
-    shared_as: SharedAs = SharedAs.NOISE
 
     def without_guidance(self) -> Plan:
         """The same plan for a guidance scale that needs no negative prompt."""
         steps = tuple(replace(step, unconditional=Rows.NONE) for step in self.steps)
-        return replace(self, steps=steps)
+        return Plan(steps)
 
 
 def _require(name: str, value: int | None, low: int) -> None:
@@ -165,10 +153,9 @@ class Switches:
 
     Attributes:
         trunk_steps: first steps that run once for the set, at the mean embedding.
-        shared_until: steps t < this share one unconditional row; at step 0, where all latents are
-            still equal, and in and right after the trunk that is exact.
-        shared_as: what the shared row gives the candidates.
-        gate: steps t >= this run without guidance; None keeps it.
+        shared_until: steps t < this share one unconditional row, at the mean latent: its clean
+            latents serve all. At step 0, where all latents are still equal, and in and right after
+            the trunk that is exact.
         full_every: after the trunk one step in this many is full, the others are shallow.
         reuses_maps: batch reuse, before the cache point.
         cache_point: r >= 1; steps t >= r run on cached attention; None is no cache.
@@ -178,8 +165,6 @@ class Switches:
 
     trunk_steps: int = 0
     shared_until: int = 0
-    shared_as: SharedAs = SharedAs.NOISE
-    gate: int | None = None
     full_every: int = 1
     reuses_maps: bool = False
     cache_point: int | None = None
@@ -191,7 +176,6 @@ class Switches:
             _require(name, getattr(self, name), 0)
         for name in ("full_every", "refresh", "cache_point", "skip_point"):
             _require(name, getattr(self, name), 1)
-        _require("gate", self.gate, 0)
         if self.full_every > 1 and self._caches:
             raise InvalidRequest(
                 "full_every",
@@ -224,8 +208,6 @@ class Switches:
 
     def unconditional(self, index: int) -> Rows:
         """Rows with the negative prompt at step `index`."""
-        if self.gate is not None and index >= self.gate:
-            return Rows.NONE
         is_equal = self.trunk_steps > 0 and index <= self.trunk_steps
         return Rows.ONE if is_equal or index < self.shared_until else Rows.EACH
 
@@ -282,7 +264,7 @@ _PROFILES = {
 _SWITCHES = {
     Profile.BARE: Switches(),
     Profile.BALANCED: Switches(trunk_steps=1, shared_until=5, full_every=2),
-    Profile.FAST: Switches(trunk_steps=2, shared_until=5, full_every=3, gate=5),
+    Profile.FAST: Switches(trunk_steps=2, shared_until=5, full_every=4),
 }
 
 
@@ -303,7 +285,7 @@ def make_plan(steps: int, switch_point: int, saving: Profile | Switches) -> Plan
         )
     switches = saving.switches(switch_point) if isinstance(saving, Profile) else saving
     planned = [_step(index, switches) for index in range(switch_point)]
-    return Plan(tuple(_with_leaves(planned)), switches.shared_as)
+    return Plan(tuple(_with_leaves(planned)))
 
 
 def _step(index: int, switches: Switches) -> Step:

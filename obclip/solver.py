@@ -18,12 +18,11 @@ another.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-
-from obclip.plan import SharedAs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,31 +45,38 @@ class SolverState:
     previous_x0: NDArray[np.float32] | None = field(default=None, repr=False)
 
 
-class DpmSolver:
-    """The solver for one schedule and number of steps.
+class Solver(ABC):
+    """What the solvers share: x = alpha x0 + sigma eps, and what the model says about it.
 
     Args:
-        schedule: the noise schedule that the model was trained with.
-        steps: steps of the whole run, wherever it is split.
-
-    Raises:
-        ValueError: the schedule has no `steps` different timesteps.
+        prediction_type: "epsilon" or "v_prediction".
+        timesteps: (steps,) int64, falling.
+        ratios: (steps + 1,) float64, sigma / alpha at each timestep and at the end.
     """
 
-    def __init__(self, schedule: NoiseSchedule, steps: int) -> None:
-        discretisation = schedule.discretise(steps)
-        sigmas = discretisation.sigmas
-        self._prediction_type = schedule.prediction_type
-        self._timesteps = discretisation.timesteps
-        self._alphas = (1 / np.sqrt(sigmas**2 + 1)).astype(np.float32)
-        self._sigmas = (sigmas / np.sqrt(sigmas**2 + 1)).astype(np.float32)
-        # exp(-h) as a quotient is exact where the last h is infinite.
-        shrink = sigmas[1:] / sigmas[:-1]
-        self._weights = ((1 - shrink) / np.sqrt(sigmas[1:] ** 2 + 1)).astype(np.float32)
-        with np.errstate(divide="ignore"):
-            h = -np.log(shrink)
-        self._half_inverse_r = (0.5 * h[1:] / h[:-1]).astype(np.float32)
-        self._last_is_first_order = steps < _SHORT_RUN or sigmas[-1] == 0
+    def __init__(
+        self, prediction_type: str, timesteps: NDArray[np.int64], ratios: NDArray[np.float64]
+    ) -> None:
+        self._prediction_type = prediction_type
+        self._timesteps = timesteps
+        self._alphas = (1 / np.sqrt(ratios**2 + 1)).astype(np.float32)
+        self._sigmas = (ratios / np.sqrt(ratios**2 + 1)).astype(np.float32)
+
+    @abstractmethod
+    def step(self, state: SolverState, model_output: NDArray[np.float32], step: int) -> SolverState:
+        """Go from x_i to x_{i+1}.
+
+        Args:
+            state: x_i and x0_{i-1}.
+            model_output: (..., C, H, W) float32 at x_i, guidance applied.
+            step: i in 0..steps-1.
+
+        Returns:
+            x_{i+1} and x0_i.
+
+        Raises:
+            ValueError: the state lacks the prediction of the step before.
+        """
 
     @property
     def timesteps(self) -> NDArray[np.int64]:
@@ -106,47 +112,54 @@ class DpmSolver:
         model_output: NDArray[np.float32],
         shift: NDArray[np.float32],
         step: int,
-        kept: SharedAs,
     ) -> NDArray[np.float32]:
-        """The model's output at x + shift, were its prediction the same there as at x.
+        """The model's output at x + shift, were its clean latents the same there as at x.
 
         From x = alpha x0 + sigma eps and v = alpha eps - sigma x0: with x0 kept, eps grows by
-        shift / sigma and v by alpha / sigma shift; with eps kept, v falls by sigma / alpha shift.
+        shift / sigma and v by alpha / sigma shift.
 
         Args:
             model_output: (..., C, H, W) float32 at x.
             shift: float32, broadcasts with it.
             step: i in 0..steps-1.
-            kept: which prediction stays, the noise or the clean latents.
 
         Returns:
             The broadcast shape, float32.
         """
         alpha, sigma = self._alphas[step], self._sigmas[step]
-        slopes = {
-            ("epsilon", SharedAs.NOISE): np.float32(0),
-            ("epsilon", SharedAs.CLEAN): 1 / sigma,
-            ("v_prediction", SharedAs.NOISE): -sigma / alpha,
-            ("v_prediction", SharedAs.CLEAN): alpha / sigma,
-        }
-        moved: NDArray[np.float32]
-        moved = model_output + slopes[self._prediction_type, kept] * shift
+        slope = (1 if self._prediction_type == "epsilon" else alpha) / sigma
+        moved: NDArray[np.float32] = model_output + slope * shift
         return moved
 
+
+class DpmSolver(Solver):
+    """The solver for one schedule and number of steps.
+
+    Args:
+        schedule: the noise schedule that the model was trained with.
+        steps: steps of the whole run, wherever it is split.
+        first: the step that starts from noise or from another solver, 0..steps; it is of first
+            order. diffusers calls it the begin index.
+
+    Raises:
+        ValueError: the schedule has no `steps` different timesteps.
+    """
+
+    def __init__(self, schedule: NoiseSchedule, steps: int, first: int = 0) -> None:
+        discretisation = schedule.discretise(steps)
+        sigmas = discretisation.sigmas
+        super().__init__(schedule.prediction_type, discretisation.timesteps, sigmas)
+        # exp(-h) as a quotient is exact where the last h is infinite.
+        shrink = sigmas[1:] / sigmas[:-1]
+        self._weights = ((1 - shrink) / np.sqrt(sigmas[1:] ** 2 + 1)).astype(np.float32)
+        with np.errstate(divide="ignore"):
+            h = -np.log(shrink)
+        self._half_inverse_r = (0.5 * h[1:] / h[:-1]).astype(np.float32)
+        self._last_is_first_order = steps < _SHORT_RUN or sigmas[-1] == 0
+        self._first = first
+
     def step(self, state: SolverState, model_output: NDArray[np.float32], step: int) -> SolverState:
-        """Go from x_i to x_{i+1}.
-
-        Args:
-            state: x_i and x0_{i-1}.
-            model_output: (..., C, H, W) float32 at x_i, guidance applied.
-            step: i in 0..steps-1.
-
-        Returns:
-            x_{i+1} and x0_i.
-
-        Raises:
-            ValueError: the state lacks the prediction of the step before.
-        """
+        """See `Solver.step`."""
         x0 = self.predict_x0(model_output, state.latents, step)
         shrink = self._sigmas[step + 1] / self._sigmas[step]
         latents = shrink * state.latents + self._weights[step] * self._direction(state, x0, step)
@@ -156,7 +169,7 @@ class DpmSolver:
         self, state: SolverState, x0: NDArray[np.float32], step: int
     ) -> NDArray[np.float32]:
         is_last = step == len(self._timesteps) - 1
-        if step == 0 or (is_last and self._last_is_first_order):
+        if step == self._first or (is_last and self._last_is_first_order):
             return x0
         if state.previous_x0 is None:
             raise ValueError(f"step {step} needs the x0 prediction of the step before")

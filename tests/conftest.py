@@ -1,6 +1,6 @@
 """The real parts that many tests need: a bundle, a mock and a real Triton, the whole service."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
@@ -45,12 +45,21 @@ async def mock_triton(model_repository: Path) -> AsyncIterator[MockTriton]:
         yield triton
 
 
+def serving(repository: Path) -> Callable[[Path], Awaitable[Path]]:
+    """What `running_triton` asks for a repository, where there is one already."""
+
+    async def choose(_empty_folder: Path) -> Path:
+        return repository
+
+    return choose
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def real_triton_url(model_repository: Path, bundle: TinyBundle) -> AsyncIterator[str]:
     """A real tritonserver, serving the tiny bundle."""
     async with (
-        running_triton(lambda _: model_repository, verbose=False) as triton,
-        TritonClient(triton.url, bundle.card, embedding_width=16, call_timeout_s=30) as client,
+        running_triton(serving(model_repository), verbose=False) as triton,
+        TritonClient(triton.url, bundle.card, call_timeout_s=30) as client,
     ):
         await triton.wait_until(client.is_ready, 60)
         yield triton.url

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import onnx
-from diffusers import DPMSolverMultistepScheduler
+from diffusers import DPMSolverMultistepScheduler, LCMScheduler
 
 from cloud_service.export.errors import ExportFailed
 from obclip.card import (
@@ -16,8 +16,10 @@ from obclip.card import (
     LatentFormat,
     ModelCard,
     StepKindCost,
+    TextFormat,
     digest_bundle,
 )
+from obclip.lcm import Distillation
 from obclip.plan import UNET_FULL
 from obclip.schedule import NoiseSchedule
 
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cloud_service.export.card_settings import CardSettings
-    from cloud_service.export.pipeline_folder import PipelineFolder
     from cloud_service.export.step_kinds import KindMacs
 
 # What obclip.solver computes; diffusers' names and values.
@@ -44,6 +45,14 @@ _SOLVER = {
     "use_lu_lambdas": False,
     "use_flow_sigmas": False,
     "variance_type": None,
+}
+
+# What obclip.lcm computes.
+_LCM_SOLVER = {
+    "clip_sample": False,
+    "thresholding": False,
+    "trained_betas": None,
+    "rescale_betas_zero_snr": False,
 }
 
 
@@ -74,32 +83,79 @@ class CountedKinds:
         )
 
 
-def write_card(folder: PipelineFolder, kinds: CountedKinds, settings: CardSettings) -> ModelCard:
+@dataclass(frozen=True)
+class BundleFacts:
+    """What the models of a bundle say of themselves.
+
+    Attributes:
+        kinds: the step kinds that it has a graph for.
+        schedule: of the noise.
+        text: what the cloud's text encoder takes and gives.
+        device_text: the same of the device's own, or None.
+        lcm_scheduler: config of a distilled cloud's scheduler, or None.
+        embeds_guidance: whether the cloud's UNet is told the guidance scale.
+    """
+
+    kinds: CountedKinds
+    schedule: NoiseSchedule
+    text: TextFormat
+    device_text: TextFormat | None
+    lcm_scheduler: dict[str, Any] | None
+    embeds_guidance: bool
+
+    def distillation(self, settings: CardSettings) -> Distillation | None:
+        """The card's entry.
+
+        Raises:
+            ExportFailed: the scheduler is one that obclip.lcm does not compute.
+        """
+        if self.lcm_scheduler is None:
+            return None
+        config = LCMScheduler.from_config(self.lcm_scheduler).config
+        _require_solver(config, _LCM_SOLVER)
+        return Distillation(
+            config["original_inference_steps"],
+            float(config["timestep_scaling"]),
+            self.embeds_guidance,
+            settings.device_steps,
+            settings.shift,
+        )
+
+
+def write_card(bundle: Path, facts: BundleFacts, settings: CardSettings) -> ModelCard:
     """Write `card.json`, which makes the folder a bundle.
 
     Args:
-        folder: with all graphs in place; their digests enter the card.
-        kinds: the step kinds that the folder has a graph for.
+        bundle: with all graphs in place; their digests enter the card.
+        facts: of its models.
         settings: what the files do not say.
 
     Raises:
-        ExportFailed: the scheduler is one that obclip.solver does not compute.
+        ExportFailed: the scheduler is one that obclip does not compute, or settings do not fit it.
     """
-    image, latents = _image_and_latents(folder.path / "vae" / "decoder.onnx", settings.wire_type)
-    card = ModelCard(
-        models=digest_bundle(folder.path, settings.family),
-        latents=latents,
-        image=image,
-        schedule=read_schedule(folder.read_json("scheduler/scheduler_config.json")),
-        text=folder.text_format(),
-        step_kinds=kinds.costs(),
-        cached_tensors=tuple(CachedTensor(*item) for item in kinds.cached_shapes.items()),
-        licence=settings.licence,
-        defaults=settings.defaults,
-    )
-    partial = folder.path / f"{CARD_FILE}.partial"
-    partial.write_text(card.to_json(), encoding="utf-8")
-    partial.replace(folder.path / CARD_FILE)
+    image, latents = _image_and_latents(bundle / "vae" / "decoder.onnx", settings.wire_type)
+    try:
+        card = ModelCard(
+            models=digest_bundle(bundle, settings.family),
+            latents=latents,
+            image=image,
+            schedule=facts.schedule,
+            text=facts.text,
+            step_kinds=facts.kinds.costs(),
+            cached_tensors=tuple(CachedTensor(*item) for item in facts.kinds.cached_shapes.items()),
+            licence=settings.licence,
+            defaults=settings.defaults,
+            device_text=facts.device_text,
+            distillation=facts.distillation(settings),
+        )
+    except ValueError as error:
+        raise ExportFailed("card", str(error), "change that option of the export") from error
+    partial = bundle / f"{CARD_FILE}.partial"
+    try:
+        partial.write_text(card.to_json(), encoding="utf-8")
+        partial.replace(bundle / CARD_FILE)
+    finally:
+        partial.unlink(missing_ok=True)
     return card
 
 
@@ -116,13 +172,17 @@ def read_schedule(config: dict[str, Any]) -> NoiseSchedule:
         ExportFailed: a value is outside what obclip.solver and NoiseSchedule compute.
     """
     full = DPMSolverMultistepScheduler.from_config(config).config
-    for name, known in _SOLVER.items():
-        if full[name] != known:
-            raise ExportFailed(f"scheduler: {name}", f"is {full[name]}", f"set it to {known}")
+    _require_solver(full, _SOLVER)
     try:
         return NoiseSchedule(**{field.name: full[field.name] for field in fields(NoiseSchedule)})
     except ValueError as error:
         raise ExportFailed("scheduler", str(error), "choose one of these") from error
+
+
+def _require_solver(config: dict[str, Any], wanted: dict[str, Any]) -> None:
+    for name, known in wanted.items():
+        if config[name] != known:
+            raise ExportFailed(f"scheduler: {name}", f"is {config[name]}", f"set it to {known}")
 
 
 def _image_and_latents(decoder_file: Path, wire_type: str) -> tuple[ImageFormat, LatentFormat]:

@@ -11,6 +11,8 @@ from obclip.errors import InvalidBundle
 if TYPE_CHECKING:
     from pathlib import Path
 
+UNSTATED = "LicenseRef-unstated"  # SPDX's form of a licence that it does not list
+
 
 @dataclass(frozen=True)
 class CardSettings:
@@ -21,6 +23,8 @@ class CardSettings:
         licence: SPDX expression of the weights.
         wire_type: "float16" or "float32", type of the latents that the cloud sends.
         defaults: settings that suit the family.
+        device_steps: of the device's whole run after a step-distilled cloud.
+        shift: dt, how many steps later the device goes on after a step-distilled cloud.
 
     Raises:
         ValueError: the family's name is not one that a card takes.
@@ -30,16 +34,26 @@ class CardSettings:
     licence: str
     wire_type: str
     defaults: Defaults
+    device_steps: int = 25
+    shift: int = 8
 
     def __post_init__(self) -> None:
         # The card refuses a bad name too, but only after minutes of export.
         ModelDigests(self.family, *["0" * 64] * len(FOLDERS))
 
     @classmethod
-    def of_folder(cls, pipeline: Path) -> CardSettings:
-        """The settings of the folder's old card, or a start for a folder that has none."""
+    def of_folder(cls, bundle: Path, *, is_distilled: bool = False) -> CardSettings:
+        """The settings of the folder's old card, or a start for a folder that has none.
+
+        Args:
+            bundle: the folder.
+            is_distilled: whether the cloud's UNet was distilled to few steps.
+        """
         try:
-            card = ModelCard.load(pipeline)
+            card = ModelCard.load(bundle)
         except InvalidBundle:
-            return cls(pipeline.resolve().name, "Apache-2.0", "float32", Defaults(25, 2.5, 10))
-        return cls(card.models.family, card.licence, card.latents.wire_type, card.defaults)
+            usual = Defaults(8, 8.0, 4) if is_distilled else Defaults(25, 7.5, 10)
+            return cls(bundle.resolve().name, UNSTATED, "float16", usual)
+        own = card.distillation
+        more = () if own is None else (own.device_steps, own.shift)
+        return cls(card.models.family, card.licence, card.latents.wire_type, card.defaults, *more)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -31,9 +32,16 @@ def count_macs(module: torch.nn.Module, examples: Mapping[str, torch.Tensor]) ->
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
         needed = _without_dead_code(torch.export.export(module, values).module())
-        with counter:
-            needed(*values)
+        with shapes_only() as fake:
+            inputs = [fake.from_tensor(value) for value in values]
+            with counter:
+                needed(*inputs)
     return int(counter.get_total_flops()) // 2
+
+
+def shapes_only() -> FakeTensorMode:
+    """A context in which modules compute shapes and no values; inputs go through `from_tensor`."""
+    return FakeTensorMode(allow_non_fake_inputs=True)
 
 
 def _without_dead_code(traced: torch.fx.GraphModule) -> torch.fx.GraphModule:

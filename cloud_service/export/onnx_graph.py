@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import onnx
@@ -19,7 +20,6 @@ from cloud_service.export.weights_file import StoredTensor, WeightsFile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 OPSET = 20
 MAX_RELATIVE_ERROR = 1e-4
@@ -34,6 +34,30 @@ _KNOWN_WARNINGS = (".*LeafSpec.* is deprecated", ".*The axis name: \\w+ will not
 
 
 @dataclass(frozen=True)
+class GraphPlan:
+    """One graph to export.
+
+    Attributes:
+        module: float32, holding exactly the values of the weights files; takes the inputs by
+            position, returns one tensor, or several in a tuple or a dict.
+        weights_files: safetensors files of float16 or float32 tensors, names do not matter.
+        onnx_file: the graph to write, in a folder at or above the weights files' (ONNX Runtime
+            refuses data from elsewhere).
+        examples: input name -> (2, ...), in the order of the module's arguments. Axis 0 is the
+            batch and may have any size from 1 in the graph; the others are fixed.
+        output_names: of its outputs, in order.
+        batch_axes: leading axes that may have any size; 2 for sets of rows.
+    """
+
+    module: torch.nn.Module
+    weights_files: tuple[Path, ...]
+    onnx_file: Path
+    examples: Mapping[str, torch.Tensor]
+    output_names: Sequence[str]
+    batch_axes: int = 1
+
+
+@dataclass(frozen=True)
 class ExportedGraph:
     """A graph on disk.
 
@@ -41,7 +65,8 @@ class ExportedGraph:
         onnx_file: the graph.
         graph_bytes: its size.
         weight_bytes: of the tensors it reads from the weights file.
-        macs: for one sample, see `macs.RULE`.
+        macs: for one sample, see `macs.RULE`; for a set of one row with batch reuse.
+        macs_of_two: for a set of two rows with batch reuse, else for two samples.
         parity: with the module.
         export_s: seconds that tracing and optimising took.
     """
@@ -50,73 +75,63 @@ class ExportedGraph:
     graph_bytes: int
     weight_bytes: int
     macs: int
+    macs_of_two: int
     parity: Parity
     export_s: float
 
 
-def export_module(
-    module: torch.nn.Module,
-    weights_file: Path,
-    examples: Mapping[str, torch.Tensor],
-    output_names: Sequence[str],
-    onnx_file: Path,
-    batch_axes: int = 1,
-) -> ExportedGraph:
+def export_module(plan: GraphPlan) -> ExportedGraph:
     """Write a module's graph beside its weights, and check it against the module.
 
-    The graph reads each weight from `weights_file` by offset and length and casts it to float32, so
-    one copy on disk serves torch and ONNX Runtime. `onnx_file` appears only after the check.
-
-    Args:
-        module: float32, holding exactly the values of `weights_file`; takes the inputs by
-            position, returns one tensor, or several in a tuple or a dict.
-        weights_file: a safetensors file of float16 or float32 tensors, names do not matter.
-        examples: input name -> (2, ...), in the order of the module's arguments. Axis 0 is the
-            batch and may have any size from 1 in the graph; the others are fixed.
-        output_names: names of the outputs in order.
-        onnx_file: the graph to write, in the folder of `weights_file` (ONNX Runtime refuses data
-            from elsewhere).
-        batch_axes: leading axes that may have any size; 2 for sets of rows.
+    The graph reads each weight from its file by offset and length and casts it to float32, so one
+    copy on disk serves torch and ONNX Runtime. `plan.onnx_file` appears only after the check.
 
     Raises:
-        ExportFailed: a weight is not in the file, or the graph differs from the module.
+        ExportFailed: a weight is not in the files, or the graph differs from the module.
     """
-    if onnx_file.parent != weights_file.parent:
-        raise ExportFailed(str(onnx_file), "is not beside its weights", "write it there")
+    folder = plan.onnx_file.parent
+    if not all(file.is_relative_to(folder) for file in plan.weights_files):
+        raise ExportFailed(str(plan.onnx_file), "is not beside its weights", "write it there")
     start = time.perf_counter()
-    module = module.eval()
-    model = _trace(module, examples, output_names, batch_axes)
-    weights = _read_from_file(model, WeightsFile(weights_file))
+    module = plan.module.eval()
+    model = _trace(module, plan)
+    weights = _read_from_files(model, plan)
     _optimise(model, weights)
     proto = _bare_proto(model)
-    _refuse_embedded_weights(proto, weights_file)
+    _refuse_embedded_weights(proto, plan.weights_files)
     export_s = time.perf_counter() - start
+    macs = _count_rows(module, plan, 1)
     return ExportedGraph(
-        onnx_file=onnx_file,
+        onnx_file=plan.onnx_file,
         graph_bytes=proto.ByteSize(),
         weight_bytes=_weight_bytes(proto, weights),
-        macs=count_macs(module, examples),
-        parity=_save_if_equal(proto, module, examples, onnx_file),
+        macs=macs,
+        macs_of_two=2 * macs if plan.batch_axes == 1 else _count_rows(module, plan, 2),
+        parity=_save_if_equal(proto, module, plan),
         export_s=export_s,
     )
 
 
-def _trace(
-    module: torch.nn.Module,
-    examples: Mapping[str, torch.Tensor],
-    output_names: Sequence[str],
-    batch_axes: int,
-) -> ir.Model:
-    dims = [torch.export.Dim(name, min=1, max=_TRACED_BATCH) for name in _AXES[:batch_axes]]
+def _count_rows(module: torch.nn.Module, plan: GraphPlan, rows: int) -> int:
+    """MACs of one sample, or of one set of so many rows."""
+    if plan.batch_axes == 1:
+        return count_macs(module, plan.examples)
+    sets = {n: x if x.ndim == 1 else x[:, :rows] for n, x in plan.examples.items()}
+    return count_macs(module, sets)
+
+
+def _trace(module: torch.nn.Module, plan: GraphPlan) -> ir.Model:
+    names = _AXES[: plan.batch_axes]
+    dims = [torch.export.Dim(name, min=1, max=_TRACED_BATCH) for name in names]
     with warnings.catch_warnings():
         for message in _KNOWN_WARNINGS:
             warnings.filterwarnings("ignore", message)
         program = torch.onnx.export(
             module,
-            tuple(examples.values()),
-            input_names=list(examples),
-            output_names=list(output_names),
-            dynamic_shapes=tuple(dict(enumerate(dims[: x.ndim])) for x in examples.values()),
+            tuple(plan.examples.values()),
+            input_names=list(plan.examples),
+            output_names=list(plan.output_names),
+            dynamic_shapes=tuple(dict(enumerate(dims[: x.ndim])) for x in plan.examples.values()),
             opset_version=OPSET,
             dynamo=True,
             optimize=False,
@@ -127,21 +142,23 @@ def _trace(
     return program.model
 
 
-def _read_from_file(model: ir.Model, weights_file: WeightsFile) -> dict[str, StoredTensor]:
-    """Replace every weight that the file holds by a reference to it.
+def _read_from_files(model: ir.Model, plan: GraphPlan) -> dict[str, StoredTensor]:
+    """Replace every weight that a file holds by a reference to it.
 
     Returns:
-        Name of each graph value that is such a weight -> its place in the file.
+        Name of each graph value that is such a weight -> its place in its file.
     """
+    files, folder = [WeightsFile(path) for path in plan.weights_files], plan.onnx_file.parent
     replaced: dict[str, StoredTensor] = {}
     for name, value in list(model.graph.initializers.items()):
         if value.dtype != ir.DataType.FLOAT or value.const_value is None:
             continue
         values = value.const_value.numpy()
-        stored = weights_file.find(values)
+        found = ((file.find(values), file.path) for file in files)
+        stored, path = next((place for place in found if place[0]), (None, folder))
         if stored is None:
             continue
-        source = _external(name, ir.Shape(values.shape), stored, weights_file.path)
+        source = _external(name, ir.Shape(values.shape), stored, (folder, path.relative_to(folder)))
         model.graph.initializers[name] = source
         weight = _as_float32(model.graph, source)
         value.replace_all_uses_with(weight)
@@ -149,11 +166,14 @@ def _read_from_file(model: ir.Model, weights_file: WeightsFile) -> dict[str, Sto
     return replaced
 
 
-def _external(name: str, shape: ir.Shape, stored: StoredTensor, path: Path) -> ir.Value:
+def _external(
+    name: str, shape: ir.Shape, stored: StoredTensor, place: tuple[Path, Path]
+) -> ir.Value:
     dtype = ir.DataType.from_numpy(stored.dtype)
+    folder, file = place
     data = ir.ExternalTensor(
-        path.name, stored.offset, stored.length, dtype,
-        shape=shape, name=name, base_dir=path.parent,
+        file.as_posix(), stored.offset, stored.length, dtype,
+        shape=shape, name=name, base_dir=folder,
     )  # fmt: skip
     return ir.Value(name=name, shape=shape, type=ir.TensorType(dtype), const_value=data)
 
@@ -196,30 +216,26 @@ def _bare_proto(model: ir.Model) -> onnx.ModelProto:
 
 def _weight_bytes(proto: onnx.ModelProto, weights: Mapping[str, StoredTensor]) -> int:
     kept = (weights[t.name] for t in proto.graph.initializer if t.name in weights)
-    return sum({tensor.offset: tensor.length for tensor in kept}.values())
+    return sum({(tensor.name, tensor.offset): tensor.length for tensor in kept}.values())
 
 
-def _refuse_embedded_weights(proto: onnx.ModelProto, weights_file: Path) -> None:
+def _refuse_embedded_weights(proto: onnx.ModelProto, weights_files: Sequence[Path]) -> None:
     for tensor in proto.graph.initializer:
         embedded = 0 if tensor.external_data else onnx.numpy_helper.to_array(tensor).nbytes
         if tensor.data_type in _FLOATS and embedded > _MAX_EMBEDDED_BYTES:
             raise ExportFailed(
                 tensor.name,
-                f"{embedded} bytes of weights that {weights_file.name} does not hold",
+                f"{embedded} bytes of weights that {weights_files[0].name} does not hold",
                 "round the module to the file's type, and merge no layers before the export",
             )
 
 
-def _save_if_equal(
-    proto: onnx.ModelProto,
-    module: torch.nn.Module,
-    examples: Mapping[str, torch.Tensor],
-    onnx_file: Path,
-) -> Parity:
+def _save_if_equal(proto: onnx.ModelProto, module: torch.nn.Module, plan: GraphPlan) -> Parity:
+    onnx_file = plan.onnx_file
     partial = onnx_file.with_suffix(".onnx.partial")
-    partial.write_bytes(proto.SerializeToString(deterministic=True))
     try:
-        parity = compare(module, partial, examples)
+        partial.write_bytes(proto.SerializeToString(deterministic=True))
+        parity = compare(module, partial, plan.examples)
         if not parity.max_relative <= MAX_RELATIVE_ERROR:
             raise ExportFailed(
                 str(onnx_file),

@@ -1,64 +1,169 @@
-"""Reads a diffusers pipeline folder and says what cannot be exported.
+"""Reads diffusers folders and says what cannot be exported.
 
-Taken: the shape of Stable Diffusion 1.x, which is one CLIP text encoder, a UNet conditioned by
-cross-attention alone, and an AutoencoderKL or AutoencoderTiny; beside it the device's UNet in
-`device_unet`.
+Taken: Stable Diffusion 1.x and 2.x, which is one CLIP text encoder, a UNet conditioned by
+cross-attention and an AutoencoderKL or AutoencoderTiny; SDXL, with a second text encoder, whose
+pooled embedding and the picture's sizes the UNet is told as well; and either of them distilled to
+a latent consistency model.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import torch
-from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
-from transformers import AutoTokenizer, CLIPTextModel
-
 from cloud_service.export.errors import ExportFailed
-from cloud_service.export.graph_modules import TextEncoder, Unet, VaeDecoder
-from cloud_service.export.step_kinds import StepKindUnet
-from obclip.card import TextFormat
-from obclip.plan import STEP_KIND_GRAPHS, STEP_KINDS, UNET_REUSE
+from cloud_service.export.text_ids import TextIds, read_ids, vocabulary
+from cloud_service.export.weights_file import weights_in
+from obclip.card import TextFormat, sha256_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-_VAES = {"AutoencoderKL": AutoencoderKL, "AutoencoderTiny": AutoencoderTiny}
-_MORE_CONDITIONS = (
-    "addition_embed_type",
-    "class_embed_type",
-    "encoder_hid_dim_type",
-    "time_cond_proj_dim",
-)
-_EXAMPLES = 2
+VAES = ("AutoencoderKL", "AutoencoderTiny")
+_XL = "text_time"
+_TIME_IDS = 6
+_NOT_KNOWN = ("class_embed_type", "encoder_hid_dim_type")
+# Pipelines ignore or add these, and the decoder's graph would not.
+_NOT_KNOWN_OF_VAE = ("shift_factor", "latents_mean", "latents_std")
+INDEX = "model_index.json"
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object.
+
+    Raises:
+        ExportFailed: the file is absent or holds none.
+    """
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise ExportFailed(str(path), "is absent or no JSON", "save the pipeline again") from error
+
+
+class UnetFolder:
+    """The folder of a UNet: config.json and weights.
+
+    Raises:
+        ExportFailed: it is of a kind that this export does not know.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = read_json(path / "config.json")
+        self._require("_class_name", "UNet2DConditionModel")
+        self._require("out_channels", self.channels)
+        for name in _NOT_KNOWN:
+            self._require(name, None)
+        if self.config.get("addition_embed_type") is not None:
+            self._require("addition_embed_type", _XL)
+
+    @property
+    def channels(self) -> int:
+        """C of the latents."""
+        return int(self.config["in_channels"])
+
+    @property
+    def sample_size(self) -> int:
+        """H and W of the latents that it was trained with."""
+        return int(self.config["sample_size"])
+
+    @property
+    def text_width(self) -> int:
+        """D of the text embedding that it takes."""
+        return int(self.config["cross_attention_dim"])
+
+    @property
+    def pooled_width(self) -> int:
+        """Of the pooled embedding that it takes, 0 for none."""
+        if self.config.get("addition_embed_type") is None:
+            return 0
+        told = _TIME_IDS * int(self.config["addition_time_embed_dim"])
+        return int(self.config["projection_class_embeddings_input_dim"]) - told
+
+    @property
+    def takes_guidance(self) -> bool:
+        """Whether it is told the guidance scale."""
+        return self.config.get("time_cond_proj_dim") is not None
+
+    def _require(self, name: str, wanted: Any) -> None:
+        found = self.config.get(name)
+        if found != wanted:
+            raise ExportFailed(
+                str(self.path), f"{name} is {found}", f"this export needs {wanted} here"
+            )
 
 
 @dataclass(frozen=True)
-class GraphPlan:
-    """One graph to export.
+class TextFolders:
+    """What turns a prompt into an embedding.
 
     Attributes:
-        module: float32, in evaluation mode.
-        weights_file: the safetensors file that holds its values.
-        onnx_file: the graph to write beside it.
-        examples: input name -> (2, ...).
-        output_names: of its outputs, in order.
-        batch_axes: leading axes of any size; 2 for sets of rows.
+        encoder: folder of the text encoder.
+        tokenizer: folder of its tokenizer.
+        second_encoder: folder of SDXL's second one, or None.
+        second_tokenizer: its tokenizer's.
+        zeroes: whether the empty prompt's embedding is zeros.
     """
 
-    module: torch.nn.Module
-    weights_file: Path
-    onnx_file: Path
-    examples: dict[str, torch.Tensor]
-    output_names: tuple[str, ...]
-    batch_axes: int = 1
+    encoder: Path
+    tokenizer: Path
+    second_encoder: Path | None = None
+    second_tokenizer: Path | None = None
+    zeroes: bool = False
+
+    @property
+    def encoders(self) -> tuple[Path, ...]:
+        """One or two folders."""
+        return (self.encoder, *filter(None, [self.second_encoder]))
+
+    @property
+    def tokenizers(self) -> tuple[Path, ...]:
+        """One or two folders."""
+        return (self.tokenizer, *filter(None, [self.second_tokenizer]))
+
+    @cached_property
+    def ids(self) -> TextIds:
+        """What the tokenizers give."""
+        return read_ids(self.tokenizer, self.second_tokenizer, self._max_tokens, zeroes=self.zeroes)
+
+    @cached_property
+    def format(self) -> TextFormat:
+        """What the encoders take and give together.
+
+        Raises:
+            ExportFailed: two that do not go together, or a tokenizer that does not fit.
+        """
+        configs = [read_json(folder / "config.json") for folder in self.encoders]
+        width = sum(int(config["hidden_size"]) for config in configs)
+        pooled = int(configs[1]["projection_dim"]) if len(configs) > 1 else 0
+        lengths = {int(config["max_position_embeddings"]) for config in configs}
+        if len(lengths) > 1 or pooled > width:
+            raise ExportFailed(
+                str(self.second_encoder),
+                f"takes {sorted(lengths)} tokens and gives {pooled} numbers beside {width}",
+                "take SDXL's own text encoders",
+            )
+        return TextFormat(self._max_tokens, self.ids.pad_token_id, width, pooled)
+
+    @cached_property
+    def weights_digest(self) -> str:
+        """Of the encoders' weights, 64 hex digits each."""
+        return "+".join(sha256_file(weights_in(folder)) for folder in self.encoders)
+
+    @cached_property
+    def vocabulary(self) -> str:
+        """What decides the ids of a text, padding included."""
+        return f"{self.ids}{vocabulary(self.tokenizer)}"
+
+    @property
+    def _max_tokens(self) -> int:
+        return int(read_json(self.encoder / "config.json")["max_position_embeddings"])
 
 
 class PipelineFolder:
-    """A folder that StableDiffusionPipeline.from_pretrained loads, with `device_unet` added.
+    """A folder that a Stable Diffusion pipeline of diffusers saved.
 
     Raises:
         ExportFailed: a file is absent, or a part is of a kind that this export does not know.
@@ -66,160 +171,64 @@ class PipelineFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._classes = self.read_json("model_index.json")
-        self.vae_class = _VAES[self._require_class("vae", tuple(_VAES))]
+        self._index = read_json(path / INDEX)
+        self._require_class("unet", ("UNet2DConditionModel",))
+        self._require_class("vae", VAES)
         self._require_class("text_encoder", ("CLIPTextModel",))
-        self.unet_config = self.read_json("unet/config.json")
-        self.text_config = self.read_json("text_encoder/config.json")
-        for part, wanted in self._wanted().items():
-            self._require_config(part, wanted)
-
-    def read_json(self, name: str) -> dict[str, Any]:
-        """A JSON object of the folder, e.g. "unet/config.json"."""
-        try:
-            value = json.loads((self.path / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        self.is_xl = self._class("text_encoder_2") is not None
+        if self.is_xl:
+            self._require_class("text_encoder_2", ("CLIPTextModelWithProjection",))
+        self.unet = UnetFolder(path / "unet")
+        self.vae_config = read_json(path / "vae" / "config.json")
+        self.scheduler = read_json(path / "scheduler" / "scheduler_config.json")
+        for name in _NOT_KNOWN_OF_VAE:
+            if self.vae_config.get(name):
+                value = self.vae_config[name]
+                raise ExportFailed(
+                    str(path / "vae"), f"{name} is {value}", "this export knows none"
+                )
+        if self.unet.takes_guidance and not self.is_distilled:
             raise ExportFailed(
-                str(self.path / name), "is absent or no JSON", "save the pipeline again"
-            ) from error
-        return dict(value)
+                str(path / "scheduler"),
+                f"is {self.scheduler.get('_class_name')}, and the UNet was distilled",
+                "save the pipeline with an LCMScheduler",
+            )
 
     @property
-    def max_tokens(self) -> int:
-        """L: positions of the text encoder."""
-        return int(self.text_config["max_position_embeddings"])
+    def is_distilled(self) -> bool:
+        """Whether it is a latent consistency model, which its scheduler says."""
+        return self.scheduler.get("_class_name") == "LCMScheduler"
 
-    def text_format(self) -> TextFormat:
-        """The text encoder's length, and what the tokenizer pads with."""
-        tokenizer_file = self.path / "tokenizer" / "tokenizer.json"
-        if not tokenizer_file.is_file():
-            raise ExportFailed(str(tokenizer_file), "is absent", "save the tokenizer as a fast one")
-        pad_token_id = AutoTokenizer.from_pretrained(tokenizer_file.parent).pad_token_id
-        if pad_token_id is None:
-            raise ExportFailed(str(tokenizer_file.parent), "names no pad token", "name one")
-        return TextFormat(self.max_tokens, pad_token_id)
+    @property
+    def text(self) -> TextFolders:
+        """Its text encoders and tokenizers."""
+        encoder, tokenizer = self.path / "text_encoder", self.path / "tokenizer"
+        if not self.is_xl:
+            return TextFolders(encoder, tokenizer)
+        zeroes = self._index.get("force_zeros_for_empty_prompt", True)
+        second = self.path / "text_encoder_2", self.path / "tokenizer_2"
+        return TextFolders(encoder, tokenizer, *second, zeroes)
 
-    def parts(self) -> dict[str, Callable[[], GraphPlan]]:
-        """Part -> what loads it in float32 and plans its graph, so that one model is in memory."""
-        return {
-            "text_encoder": self._text_encoder,
-            **{kind: partial(self._step_kind, kind) for kind in STEP_KINDS},
-            "device_unet": lambda: self._unet("device_unet"),
-            "vae": self._vae,
-        }
+    @property
+    def vae_factor(self) -> int:
+        """Pixels of a latent's side."""
+        config = self.vae_config
+        blocks = config.get("block_out_channels") or config["decoder_block_out_channels"]
+        return int(2 ** (len(blocks) - 1))
 
-    def weights_file(self, part: str) -> Path:
-        """The one safetensors file of a part; the fp16 variant where there is one."""
-        files = sorted((self.path / part).glob("*.safetensors"))
-        half = [file for file in files if file.name.endswith(".fp16.safetensors")]
-        chosen = half or files
-        if len(chosen) != 1:
+    @cached_property
+    def vae_digest(self) -> str:
+        """SHA-256 of the VAE's weights."""
+        return sha256_file(weights_in(self.path / "vae"))
+
+    def _class(self, part: str) -> str | None:
+        name: str | None = (self._index.get(part) or [None, None])[1]
+        return name
+
+    def _require_class(self, part: str, known: tuple[str, ...]) -> None:
+        if self._class(part) not in known:
             raise ExportFailed(
-                str(self.path / part),
-                f"holds {len(chosen)} weight files",
-                "save one safetensors file, not sharded",
-            )
-        return chosen[0]
-
-    def _text_encoder(self) -> GraphPlan:
-        model = self._load(CLIPTextModel, "text_encoder", dtype=torch.float32)
-        shape = (_EXAMPLES, self.max_tokens)
-        ids = torch.randint(model.config.vocab_size, shape, generator=_generator())
-        return self._plan(
-            "text_encoder", TextEncoder(model), {"input_ids": ids}, "last_hidden_state"
-        )
-
-    def _unet(self, part: str) -> GraphPlan:
-        model = self._load(UNet2DConditionModel, part, torch_dtype=torch.float32)
-        return self._plan(part, Unet(model), self._unet_examples(), "model_output")
-
-    def _step_kind(self, kind: str) -> GraphPlan:
-        model = self._load(UNet2DConditionModel, "unet", torch_dtype=torch.float32)
-        examples, is_reuse = self._unet_examples(), kind == UNET_REUSE
-        if is_reuse:
-            examples = {
-                name: value if value.ndim == 1 else _as_sets(value)
-                for name, value in examples.items()
-            }
-        module = StepKindUnet(model.eval(), kind, examples)
-        examples |= module.cached_examples(_generator())
-        return GraphPlan(
-            module.eval(),
-            self.weights_file("unet"),
-            self.path / STEP_KIND_GRAPHS[kind],
-            examples,
-            ("model_output", *STEP_KINDS[kind].leaves),
-            batch_axes=2 if is_reuse else 1,
-        )
-
-    def _unet_examples(self) -> dict[str, torch.Tensor]:
-        text = (_EXAMPLES, self.max_tokens, self.unet_config["cross_attention_dim"])
-        return {
-            "latents": self._latents(),
-            "timestep": torch.tensor([1.0, 900.0]),
-            "encoder_hidden_states": torch.randn(text, generator=_generator()),
-        }
-
-    def _vae(self) -> GraphPlan:
-        model = self._load(self.vae_class, "vae", torch_dtype=torch.float32)
-        return self._plan("vae", VaeDecoder(model), {"latents": self._latents()}, "image")
-
-    def _plan(
-        self, part: str, module: torch.nn.Module, examples: dict[str, torch.Tensor], output: str
-    ) -> GraphPlan:
-        weights_file = self.weights_file(part)
-        onnx_file = weights_file.with_name("decoder.onnx" if part == "vae" else "model.onnx")
-        return GraphPlan(module.eval(), weights_file, onnx_file, examples, (output,))
-
-    def _load(self, model_class: Any, part: str, **options: Any) -> Any:
-        variant = "fp16" if ".fp16." in self.weights_file(part).name else None
-        return model_class.from_pretrained(
-            self.path, subfolder=part, variant=variant, local_files_only=True, **options
-        )
-
-    def _latents(self) -> torch.Tensor:
-        size = self.unet_config["sample_size"]
-        shape = (_EXAMPLES, self.unet_config["in_channels"], size, size)
-        return torch.randn(shape, generator=_generator())
-
-    def _require_class(self, part: str, known: tuple[str, ...]) -> str:
-        name = (self._classes.get(part) or [None, None])[1]
-        if name not in known:
-            raise ExportFailed(
-                f"{self.path / 'model_index.json'}: {part}",
-                f"is {name}",
+                f"{self.path / INDEX}: {part}",
+                f"is {self._class(part)}",
                 f"this export knows {' and '.join(known)}",
             )
-        return str(name)
-
-    def _wanted(self) -> dict[str, dict[str, Any]]:
-        """Part -> what its config must say, so that the parts fit together and to SD-1.x."""
-        channels, size = self.unet_config["in_channels"], self.unet_config["sample_size"]
-        unet = {
-            "in_channels": channels,
-            "out_channels": channels,
-            "sample_size": size,
-            "cross_attention_dim": self.text_config["hidden_size"],
-            **dict.fromkeys(_MORE_CONDITIONS),
-        }
-        # StableDiffusionPipeline ignores a VAE's shift: a decoder that heeds it would differ.
-        vae = {"latent_channels": channels, "shift_factor": None}
-        return {"unet": unet, "device_unet": unet, "vae": vae}
-
-    def _require_config(self, part: str, wanted: dict[str, Any]) -> None:
-        config = self.read_json(f"{part}/config.json")
-        for name, value in wanted.items():
-            found = config.get(name) or None
-            if found != value:
-                raise ExportFailed(
-                    str(self.path / part), f"{name} is {found}", f"this pipeline needs {value}"
-                )
-
-
-def _as_sets(value: torch.Tensor) -> torch.Tensor:
-    """Two sets of three different rows each, from (2, ...)."""
-    return torch.stack([value, value.flip(0), value.roll(1, -1)], dim=1)
-
-
-def _generator() -> torch.Generator:
-    return torch.Generator().manual_seed(0)

@@ -1,4 +1,4 @@
-"""The command line of the export; `make models` runs it."""
+"""The command `obclip export`; `make models` runs it for the embedded family."""
 
 import importlib
 import logging
@@ -11,30 +11,45 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cloud_service.export.card_settings import CardSettings
+from cloud_service.export.card_settings import UNSTATED, CardSettings
 from cloud_service.export.errors import ExportFailed
 from obclip.card import Defaults, ModelCard
-from obclip.errors import ObclipError
+from obclip.plan import Profile
 
 if TYPE_CHECKING:
     from cloud_service.export.onnx_graph import ExportedGraph
+    from cloud_service.export.pair import ModelPair
 
+_ALL = ",".join(Profile)
 _KIB = 2**10
 _MIB = 2**20
 _MEGA = 1e6
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
-
-Pipeline = Annotated[
-    Path,
-    typer.Option(
-        help="Folder of a pipeline shaped like Stable Diffusion 1.x, with device_unet beside unet.",
-        exists=True,
-        file_okay=False,
-    ),
+Cloud = Annotated[
+    str, typer.Option(metavar="DIR_OR_ID", help="Pipeline of the cloud, in diffusers' format.")
+]
+Device = Annotated[str, typer.Option(metavar="DIR_OR_ID", help="Pipeline or UNet of the device.")]
+Out = Annotated[Path, typer.Option(help="Folder of the bundle.", file_okay=False)]
+Runtime = Annotated[
+    Literal["onnxruntime", "tensorrt"], typer.Option(help="What runs the models in the cloud.")
+]
+Precision = Annotated[
+    Literal["fp32", "fp16"] | None,
+    typer.Option(help="How weights are stored. Default: as they are, fp16 where there are both."),
+]
+Candidates = Annotated[
+    str, typer.Option(help="Sizes of candidate sets with an engine each, for tensorrt.")
+]
+Size = Annotated[int | None, typer.Option(help="Pixels of the pictures. Default: as trained.")]
+Vae = Annotated[
+    Literal["cloud", "device"] | None,
+    typer.Option(help="Whose VAE the device decodes with, where they differ."),
+]
+Profiles = Annotated[
+    str, typer.Option(help="Export the step kinds of these profiles alone.", show_default=False)
 ]
 TritonModels = Annotated[
-    Path | None, typer.Option(help="Triton model repository to write for this pipeline.")
+    Path | None, typer.Option(help="Triton model repository to write. Default: OUT/triton_models.")
 ]
 Family = Annotated[str | None, typer.Option(help="Name of the model family, e.g. my-portraits.")]
 Licence = Annotated[str | None, typer.Option(help="SPDX expression of the weights.")]
@@ -48,47 +63,138 @@ DefaultSettings = Annotated[
         help="What the device asks for by default.", metavar="STEPS GUIDANCE SWITCH_POINT"
     ),
 ]
+DeviceSteps = Annotated[
+    int | None, typer.Option(help="Steps of the device's run after a step-distilled cloud.")
+]
+Shift = Annotated[
+    int | None, typer.Option(help="dt: how many steps later the device goes on after such a cloud.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Check the pair, say the needs, and end.")]
 
 
-@app.command()
-def export(
-    pipeline: Pipeline,
+def export(  # noqa: PLR0913, PLR0917 -- each parameter is an option of the command line
+    cloud: Cloud,
+    device: Device,
+    out: Out,
+    runtime: Runtime = "onnxruntime",
+    precision: Precision = None,
+    candidates: Candidates = "2,6,12,30",
+    size: Size = None,
+    vae: Vae = None,
+    profiles: Profiles = _ALL,
     triton_models: TritonModels = None,
     family: Family = None,
     licence: Licence = None,
     wire_type: WireType = None,
     defaults: DefaultSettings = None,
+    device_steps: DeviceSteps = None,
+    shift: Shift = None,
+    *,
+    dry_run: DryRun = False,
 ) -> None:
-    """Write ONNX graphs beside a pipeline's safetensors files, and the bundle's card.json.
+    """Make a bundle of your own Stable Diffusion: graphs, card and Triton's model repository.
 
-    The graphs hold no weights: they read them from the safetensors files, so keep both together.
-    Each graph is compared with PyTorch before it is kept. What is not given here is taken from the
-    folder's old card.json. Needs the extras: pip install 'obclip[cloud,export]'.
+    Graphs hold no weights: they read them from the safetensors files, which are copied into the
+    bundle. Each graph is compared with PyTorch before it is kept. What is not given here is taken
+    from the bundle's old card. Run the same command again after a break: finished parts are kept.
     """
-    given: dict[str, Any] = {"family": family, "licence": licence, "wire_type": wire_type}
-    try:
-        given["defaults"] = defaults and Defaults(*defaults)
-        known = {name: value for name, value in given.items() if value is not None}
-        exported = _export(pipeline, replace(CardSettings.of_folder(pipeline), **known))
-        if triton_models is not None:
-            repository = _load("cloud_service.model_repository")
-            repository.write_repository(triton_models, pipeline, ModelCard.load(pipeline))
-    except (ObclipError, ValueError) as error:
-        Console(stderr=True, soft_wrap=True).print(f"export: {error}", style="red", markup=False)
-        raise typer.Exit(getattr(error, "exit_code", 1)) from None
+    sizes = _numbers(candidates)
+    kinds = _step_kinds(profiles)
+    given = {
+        "family": family,
+        "licence": licence,
+        "wire_type": wire_type,
+        "defaults": defaults and Defaults(*defaults),
+        "device_steps": device_steps,
+        "shift": shift,
+    }
+    _quieten()
+    source = _load("cloud_service.export.source")
+    places = (source.locate(place, precision) for place in (cloud, device))
+    pair = _load("cloud_service.export.pair").ModelPair(*places, vae, size)
+    settings = _settings(out, pair, given)
+    _tell_needs(pair, out, precision, graphs=len(kinds) + 4)
+    if dry_run:
+        return
+    exported = _export(pair, out, precision, kinds, settings)
+    _write_repository(out, triton_models or out / "triton_models", runtime, sizes)
     Console().print(_table(exported))
+    if settings.licence == UNSTATED:
+        Console(stderr=True).print("The card states no licence of the weights: say --licence.")
 
 
-def _export(pipeline: Path, settings: CardSettings) -> "dict[str, ExportedGraph]":
+def _numbers(text: str) -> tuple[int, ...]:
+    numbers = [part.strip() for part in text.split(",")]
+    if not all(number.isdecimal() and 1 <= int(number) <= 4096 for number in numbers):
+        raise ExportFailed("--candidates", "is no list of numbers", "write it as 2,6,12,30")
+    return tuple(map(int, numbers))
+
+
+def _step_kinds(text: str) -> frozenset[str]:
+    try:
+        return frozenset[str]().union(*(Profile(word).step_kinds() for word in text.split(",")))
+    except ValueError:
+        known = ",".join(Profile)
+        raise ExportFailed(
+            "--profiles", "names one that does not exist", f"choose from {known}"
+        ) from None
+
+
+def _settings(out: Path, pair: "ModelPair", given: dict[str, Any]) -> CardSettings:
+    record = _load("cloud_service.export.export_record").ExportRecord.load(out)
+    old = CardSettings.of_folder(out, is_distilled=pair.cloud.is_distilled)
+    start = record.settings if record.settings and not (out / "card.json").is_file() else old
+    try:
+        return replace(start, **{name: value for name, value in given.items() if value is not None})
+    except ValueError as error:
+        raise ExportFailed("card", str(error), "change that option") from error
+
+
+def _tell_needs(pair: "ModelPair", out: Path, precision: str | None, graphs: int) -> None:
+    module = _load("cloud_service.export.needs")
+    needs = module.estimate(pair, out, precision, graphs)
+    Console(stderr=True).print(f"This needs {needs}.")
+    module.require_disk(out, needs)
+
+
+def _export(
+    pair: "ModelPair",
+    out: Path,
+    precision: str | None,
+    kinds: frozenset[str],
+    settings: CardSettings,
+) -> "dict[str, ExportedGraph]":
     bundle = _load("cloud_service.export.bundle")
-    # torch notes that torchvision is absent; transformers draws bars of its own.
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    _load("transformers").logging.disable_progress_bar()
-    with Console(stderr=True).status("loading") as status:
+    console = Console(stderr=True)
+    with console.status("putting the weights together") as status:
+
+        def report(part: str, graph: "ExportedGraph | None") -> None:
+            if graph is None:
+                status.update(f"exporting {part}")
+            else:
+                console.print(f"{part}: done, {graph.export_s:.0f} s")
+
         exported: dict[str, ExportedGraph] = bundle.export_bundle(
-            pipeline, settings, lambda part: status.update(f"exporting {part}")
+            pair, out, precision, kinds, settings, report
         )
     return exported
+
+
+def _write_repository(
+    bundle: Path, repository: Path, runtime: str, candidates: tuple[int, ...]
+) -> None:
+    card = ModelCard.load(bundle)
+    if runtime == "tensorrt":
+        _load("cloud_service.export.tensorrt").write_tensorrt(bundle, repository, candidates)
+        return
+    _load("cloud_service.model_repository").write_repository(repository, bundle, card)
+
+
+def _quieten() -> None:
+    # torch notes that torchvision is absent; transformers and diffusers draw bars of their own.
+    _load("transformers").logging.disable_progress_bar()
+    _load("diffusers").logging.set_verbosity_error()
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # after torch, which sets it itself
 
 
 def _load(module: str) -> Any:

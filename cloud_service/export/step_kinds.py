@@ -16,13 +16,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 from diffusers.models.attention_processor import Attention
 
-from cloud_service.export.macs import count_macs
+from cloud_service.export.errors import ExportFailed
+from cloud_service.export.macs import count_macs, shapes_only
 from obclip.plan import ATTENTION_DOWN, ATTENTION_UP, FEATURE, SKIPS, STEP_KINDS, UNET_REUSE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from diffusers import UNet2DConditionModel
+
+    from cloud_service.export.graph_modules import Unet
 
 
 @dataclass(frozen=True)
@@ -43,24 +46,22 @@ class KindMacs:
 class StepKindUnet(torch.nn.Module):
     """One step kind.
 
-    latents (B, C, H, W), timestep (B,), encoder_hidden_states (B, L, D), cached tensors (B, ...)
-    -> model_output (B, C, H, W), tensors left (B, ...). The kind of batch reuse has (S, N, ...) in
-    the place of (B, ...) everywhere but at the timestep, (S,).
+    The inputs of `Unet`, cached tensors (B, ...) -> model_output (B, C, H, W), tensors left
+    (B, ...). The kind of batch reuse has (S, N, ...) in the place of (B, ...) everywhere but at the
+    timestep and the guidance, (S,).
 
     Args:
         model: the UNet, in evaluation mode.
         kind: key of `obclip.plan.STEP_KINDS`.
-        examples: of the first three inputs.
+        examples: of the inputs of `Unet`.
     """
 
-    def __init__(
-        self, model: UNet2DConditionModel, kind: str, examples: Mapping[str, torch.Tensor]
-    ) -> None:
+    def __init__(self, model: Unet, kind: str, examples: Mapping[str, torch.Tensor]) -> None:
         super().__init__()
         self.model = model
         self.kind = kind
         self._known = STEP_KINDS[kind]
-        self._taps = _taps(model)
+        self._taps = _taps(model.model)
         self._shapes: dict[str, list[torch.Size]] = {}
         with torch.no_grad():
             self._measure(examples)
@@ -101,30 +102,30 @@ class StepKindUnet(torch.nn.Module):
         latents: torch.Tensor,
         timestep: torch.Tensor,
         encoder_hidden_states: torch.Tensor,
-        first_taken: torch.Tensor | None = None,
-        second_taken: torch.Tensor | None = None,
+        fourth: torch.Tensor | None = None,
+        fifth: torch.Tensor | None = None,
+        sixth: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, ...]:
         """One pass; see the class. No kind takes more than two tensors."""
+        more = [tensor for tensor in (fourth, fifth, sixth) if tensor is not None]
+        own_inputs = 3 + self.model.takes_guidance
+        inputs = [latents, timestep, encoder_hidden_states, *more]
         if self.kind != UNET_REUSE:
-            cached = [tensor for tensor in (first_taken, second_taken) if tensor is not None]
-            return self._rows(latents, timestep, encoder_hidden_states, *cached)
+            return self._rows(inputs[:own_inputs], inputs[own_inputs:])
         sets, candidates = latents.shape[:2]
-        own = self.model.attn_processors
-        self.model.set_attn_processor(PivotAttention(sets, candidates))
-        outputs = self._rows(
-            latents.flatten(0, 1),
-            timestep[:, None].expand(sets, candidates).flatten(),
-            encoder_hidden_states.flatten(0, 1),
-        )
-        self.model.set_attn_processor(own)
+        unet = self.model.model
+        own = unet.attn_processors
+        unet.set_attn_processor(PivotAttention(sets, candidates))
+        rows = [
+            (x[:, None].expand(sets, candidates) if x.ndim == 1 else x).flatten(0, 1)
+            for x in inputs
+        ]
+        outputs = self._rows(rows, [])
+        unet.set_attn_processor(own)
         return tuple(output.reshape(sets, candidates, *output.shape[1:]) for output in outputs)
 
     def _rows(
-        self,
-        latents: torch.Tensor,
-        timestep: torch.Tensor,
-        encoder_hidden_states: torch.Tensor,
-        *cached: torch.Tensor,
+        self, inputs: list[torch.Tensor], cached: list[torch.Tensor]
     ) -> tuple[torch.Tensor, ...]:
         left: dict[str, list[torch.Tensor]] = {name: [] for name in self._known.leaves}
         taken = {
@@ -132,7 +133,7 @@ class StepKindUnet(torch.nn.Module):
             for name, tensor in zip(self._known.takes, cached, strict=True)
         }
         with self._hooked(left, taken):
-            output = self.model(latents, timestep, encoder_hidden_states, return_dict=False)[0]
+            output = self.model(*inputs)
         return output, *(_join(left[name]) for name in self._known.leaves)
 
     @contextlib.contextmanager
@@ -155,8 +156,8 @@ class StepKindUnet(torch.nn.Module):
     def _measure(self, examples: Mapping[str, torch.Tensor]) -> None:
         found: dict[str, list[torch.Tensor]] = {name: [] for name in self._taps}
         rows = [x if x.ndim == 1 or self.kind != UNET_REUSE else x[:, 0] for x in examples.values()]
-        with self._hooked(found, {}):
-            self.model(*rows)
+        with shapes_only() as fake, self._hooked(found, {}):
+            self.model(*map(fake.from_tensor, rows))
         self._shapes = {name: [part.shape[1:] for part in parts] for name, parts in found.items()}
 
 
@@ -179,7 +180,11 @@ class PivotAttention:
     ) -> torch.Tensor:
         """One attention layer; diffusers' interface of a processor."""
         if attention_mask is not None or attn.group_norm is not None or attn.residual_connection:
-            raise NotImplementedError("batch reuse knows plain attention layers alone")
+            raise ExportFailed(
+                "an attention layer",
+                "has a mask, a norm or a residual of its own, and batch reuse knows plain ones",
+                "leave the profile paper out: --profiles bare,balanced,fast",
+            )
         text = hidden_states if encoder_hidden_states is None else encoder_hidden_states
         query = self._heads(attn, attn.to_q(self._pivot(hidden_states)), 1)
         key = self._heads(attn, attn.to_k(self._pivot(text)), 1)

@@ -7,6 +7,7 @@ the data, row-major and little-endian (https://github.com/huggingface/safetensor
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -16,10 +17,16 @@ import numpy as np
 from cloud_service.export.errors import ExportFailed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+# What diffusers and transformers call the weights that they load, shards included.
+_WEIGHTS = re.compile(
+    r"(diffusion_pytorch_)?model(\.fp16)?(-\d+-of-\d+)?(\.fp16)?\.safetensors", re.ASCII
+)
+_HALF = ".fp16."
 _FLOATS: dict[str, np.dtype[Any]] = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4")}
 _LENGTH_BYTES = 8
 _MAX_HEADER_BYTES = 100_000_000  # the format's own limit
@@ -41,6 +48,11 @@ class StoredTensor:
     offset: int
     length: int
 
+    @property
+    def count(self) -> int:
+        """Numbers in it."""
+        return self.length // self.dtype.itemsize
+
 
 class WeightsFile:
     """The floating-point tensors of one safetensors file, found by their values.
@@ -61,10 +73,40 @@ class WeightsFile:
         return self._by_digest.get(_digest(values))
 
     def _read(self, tensor: StoredTensor) -> NDArray[np.float32]:
-        count = tensor.length // tensor.dtype.itemsize
         with self.path.open("rb") as file:
-            raw = np.fromfile(file, tensor.dtype, count, offset=tensor.offset)
+            raw = np.fromfile(file, tensor.dtype, tensor.count, offset=tensor.offset)
         return raw.astype(np.float32)
+
+
+def choose_weights(names: Iterable[str], precision: str | None) -> list[str]:
+    """The weights among a folder's files; exactly one name when they can be exported.
+
+    Args:
+        names: of the folder's files.
+        precision: "fp16" and None prefer the fp16 variant, "fp32" takes the full one alone.
+    """
+    known = [name for name in names if _WEIGHTS.fullmatch(name)]
+    half = [name for name in known if _HALF in name]
+    full = [name for name in known if _HALF not in name]
+    return full if precision == "fp32" else half or full
+
+
+def weights_in(folder: Path, precision: str | None = None) -> Path:
+    """The one weights file of a model's folder; see `choose_weights`.
+
+    Raises:
+        ExportFailed: it holds none that fits, or several.
+    """
+    names = sorted(path.name for path in folder.glob("*.safetensors"))
+    chosen = choose_weights(names, precision)
+    if len(chosen) != 1:
+        variant = f" of {precision}" if precision else ""
+        raise ExportFailed(
+            str(folder),
+            f"holds {len(chosen)} weight files{variant}",
+            "save one safetensors file, not sharded",
+        )
+    return folder / chosen[0]
 
 
 def read_layout(path: Path) -> list[StoredTensor]:

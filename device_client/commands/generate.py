@@ -90,7 +90,7 @@ def generate(  # noqa: PLR0913  # typer reads the command line from the signatur
     guidance_scale: GuidanceScale = None,
     device_guidance_scale: DeviceGuidanceScale = None,
     negative_prompt: NegativePrompt = "",
-    profile: ProfileName = "bare",
+    profile: ProfileName = "balanced",
     max_candidates: MaxCandidates = DEFAULT_MAX_CANDIDATES,
     device_only: DeviceOnly = False,
     on_unknown: OnUnknown = "refuse",

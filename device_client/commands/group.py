@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 
 import typer
 
-from device_client.commands import audit, candidates, card, generate
+from device_client.commands import audit, candidates, card, generate, pull
 from obclip.errors import ExitCode, ObclipError
 
 GROUP = "obclip.commands"
@@ -44,6 +44,7 @@ def command() -> Any:
     app.command(epilog=generate.EXAMPLES)(generate.generate)
     app.command(epilog=candidates.EXAMPLES)(candidates.candidates)
     app.command(epilog=card.EXAMPLES)(card.card)
+    app.command(epilog=pull.EXAMPLES)(pull.pull)
     app.command(epilog=audit.EXAMPLES)(audit.audit)
     for point in sorted(entry_points(group=GROUP)):
         _announce(app, point)

@@ -21,11 +21,14 @@ class DeviceShare:
         steps: Steps of the whole run, T >= 1.
         switch_point: The device runs the steps t with switch_point <= t < steps.
         guidance_scale: Classifier-free guidance; 1.0 needs one model pass a step instead of two.
+        starts_anew: Whether the cloud had another solver, so that its last prediction is none of
+            this one's.
     """
 
     steps: int
     switch_point: int
     guidance_scale: float
+    starts_anew: bool = False
 
 
 class Denoiser:
@@ -64,7 +67,8 @@ class Denoiser:
         Returns:
             Clean latents, (1, C, H, W) float32.
         """
-        solver = DpmSolver(self._schedule, share.steps)
+        first = share.switch_point if share.starts_anew else 0
+        solver = DpmSolver(self._schedule, share.steps, first)
         total = share.steps - share.switch_point
         for step in range(share.switch_point, share.steps):
             timestep = float(solver.timesteps[step])

@@ -28,10 +28,9 @@ class DeviceModels:
             InvalidBundle: A model cannot be opened.
         """
         folder = bundle.folder
-        self._tokenizer = bundle.tokenizer
-        self._text_encoder = TextEncoder(
-            folder / "text_encoder" / "model.onnx", bundle.tokenizer, threads
-        )
+        self._tokenizer = bundle.device_tokenizer
+        text_encoder = bundle.device_text_folder / "text_encoder" / "model.onnx"
+        self._text_encoder = TextEncoder(text_encoder, self._tokenizer, threads)
         self._denoiser = Denoiser(
             folder / "device_unet" / "model.onnx", bundle.card.schedule, threads
         )

@@ -17,8 +17,9 @@ from device_client.public_side.call_thread import CallThread
 from device_client.public_side.ranges import require_range
 from device_client.public_side.response_stream import Answer, OnProgress, ResponseStream
 from obclip.card import LatentFormat, ServiceCard
-from obclip.errors import InvalidRequest, from_status
-from obclip.v1 import generation_pb2, service_card_pb2, service_pb2_grpc
+from obclip.errors import InvalidRequest, WireError, from_status
+from obclip.manifest import Manifest
+from obclip.v1 import bundle_pb2, generation_pb2, service_card_pb2, service_pb2_grpc
 
 # A larger batch is refused by the connection before it is buffered.
 MAX_CANDIDATES = 256
@@ -73,6 +74,7 @@ class Transport:
         self._endpoint = endpoint
         self._channel = _open_channel(endpoint, max_message_bytes)
         self._stub = service_pb2_grpc.ObclipServiceStub(self._channel)  # type: ignore[no-untyped-call]  # generated
+        self._bundles = service_pb2_grpc.BundleServiceStub(self._channel)  # type: ignore[no-untyped-call]  # generated
 
     def service_card(self) -> ServiceCard:
         """Returns the service's card.
@@ -80,13 +82,40 @@ class Transport:
         Raises:
             ObclipError: The call failed, or the card is not one.
         """
-        request = service_card_pb2.GetServiceCardRequest()
-        with self._call(
-            lambda: self._stub.GetServiceCard.future(request, timeout=self._endpoint.timeout_s),
-            lambda call: [call.result()],
-        ) as responses:
-            (response,) = responses
+        response = self._ask(self._stub.GetServiceCard, service_card_pb2.GetServiceCardRequest())
         return ServiceCard.from_proto(response.card)
+
+    def bundle_manifest(self, pin: str) -> Manifest:
+        """Returns the manifest of the service's bundle, not yet compared with the pin.
+
+        Args:
+            pin: SHA-256 of its card.
+
+        Raises:
+            ObclipError: The call failed, the service has another bundle, or this is no manifest.
+        """
+        request = bundle_pb2.GetBundleManifestRequest(card_digest=pin)
+        return Manifest.from_proto(self._ask(self._bundles.GetBundleManifest, request))
+
+    def bundle_range(self, pin: str, path: str, offset: int, length: int) -> bytes:
+        """Returns the bytes offset..offset+length of one file of the service's bundle.
+
+        Args:
+            pin: SHA-256 of the bundle's card.
+            path: Of the manifest.
+            offset: First byte.
+            length: 1..MAX_RANGE_BYTES of `obclip.manifest`.
+
+        Raises:
+            ObclipError: The call failed, or the service gave another number of bytes.
+        """
+        request = bundle_pb2.ReadBundleFileRequest(
+            card_digest=pin, path=path, offset=offset, length=length
+        )
+        data: bytes = self._ask(self._bundles.ReadBundleFile, request).data
+        if len(data) != length:
+            raise WireError(f"{path}: {len(data)} bytes came where {length} were asked for")
+        return data
 
     def generate(self, request: generation_pb2.GenerateRequest, on_progress: OnProgress) -> Answer:
         """Sends the request and reads the stream to its trailers.
@@ -110,6 +139,17 @@ class Transport:
     def close(self) -> None:
         """Closes the connection."""
         self._channel.close()
+
+    def _ask(self, method: Any, request: Any) -> Any:
+        """Returns the one response of a call."""
+        with self._call(
+            lambda: method.future(request, timeout=self._endpoint.timeout_s),
+            lambda call: [call.result()],
+        ) as responses:
+            received = list(responses)
+        if not received:  # a status of success and no message
+            raise WireError("the service answered with nothing")
+        return received[0]
 
     @contextmanager
     def _call(

@@ -26,7 +26,7 @@ from obclip.v1 import profile_pb2 as obclip_dot_v1_dot_profile__pb2
 from obclip.v1 import tensor_pb2 as obclip_dot_v1_dot_tensor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cobclip/v1/service_card.proto\x12\tobclip.v1\x1a\x17obclip/v1/profile.proto\x1a\x16obclip/v1/tensor.proto\"\x17\n\x15GetServiceCardRequest\">\n\x16GetServiceCardResponse\x12$\n\x04\x63\x61rd\x18\x01 \x01(\x0b\x32\x16.obclip.v1.ServiceCard\"\xaa\x02\n\x0bServiceCard\x12\x17\n\x0fservice_version\x18\x01 \x01(\t\x12\'\n\x06models\x18\x02 \x01(\x0b\x32\x17.obclip.v1.ModelDigests\x12(\n\x07latents\x18\x03 \x01(\x0b\x32\x17.obclip.v1.LatentFormat\x12-\n\tscheduler\x18\x04 \x01(\x0b\x32\x1a.obclip.v1.SchedulerConfig\x12!\n\x06limits\x18\x05 \x01(\x0b\x32\x11.obclip.v1.Limits\x12\x30\n\x08profiles\x18\x06 \x03(\x0e\x32\x1e.obclip.v1.AccelerationProfile\x12+\n\nstep_kinds\x18\x07 \x03(\x0b\x32\x17.obclip.v1.StepKindCost\"\x85\x01\n\x0cModelDigests\x12\x0e\n\x06\x66\x61mily\x18\x01 \x01(\t\x12\x12\n\ncloud_unet\x18\x02 \x01(\t\x12\x14\n\x0ctext_encoder\x18\x03 \x01(\t\x12\x11\n\ttokenizer\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65vice_unet\x18\x05 \x01(\t\x12\x13\n\x0bvae_decoder\x18\x06 \x01(\t\"i\n\x0cLatentFormat\x12\x10\n\x08\x63hannels\x18\x01 \x01(\r\x12\x0e\n\x06height\x18\x02 \x01(\r\x12\r\n\x05width\x18\x03 \x01(\r\x12(\n\twire_type\x18\x04 \x01(\x0e\x32\x15.obclip.v1.TensorType\"\xcf\x01\n\x0fSchedulerConfig\x12\x1b\n\x13num_train_timesteps\x18\x01 \x01(\r\x12\x12\n\nbeta_start\x18\x02 \x01(\x01\x12\x10\n\x08\x62\x65ta_end\x18\x03 \x01(\x01\x12\x15\n\rbeta_schedule\x18\x04 \x01(\t\x12\x17\n\x0fprediction_type\x18\x05 \x01(\t\x12\x18\n\x10timestep_spacing\x18\x06 \x01(\t\x12\x14\n\x0csteps_offset\x18\x07 \x01(\r\x12\x19\n\x11\x66inal_sigmas_type\x18\x08 \x01(\t\"\xb2\x01\n\x06Limits\x12\x16\n\x0emax_candidates\x18\x01 \x01(\r\x12\x18\n\x10max_prompt_bytes\x18\x02 \x01(\r\x12\x19\n\x11max_prompt_tokens\x18\x03 \x01(\r\x12\x11\n\tmax_steps\x18\x04 \x01(\r\x12\x1a\n\x12max_guidance_scale\x18\x05 \x01(\x02\x12\x11\n\tmax_queue\x18\x06 \x01(\r\x12\x19\n\x11request_timeout_s\x18\x07 \x01(\r\"f\n\x0cStepKindCost\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x65vals\x18\x02 \x01(\x01\x12\x0c\n\x04macs\x18\x03 \x01(\x04\x12\x15\n\revals_per_set\x18\x04 \x01(\x01\x12\x14\n\x0cmacs_per_set\x18\x05 \x01(\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cobclip/v1/service_card.proto\x12\tobclip.v1\x1a\x17obclip/v1/profile.proto\x1a\x16obclip/v1/tensor.proto\"\x17\n\x15GetServiceCardRequest\">\n\x16GetServiceCardResponse\x12$\n\x04\x63\x61rd\x18\x01 \x01(\x0b\x32\x16.obclip.v1.ServiceCard\"\xd9\x02\n\x0bServiceCard\x12\x17\n\x0fservice_version\x18\x01 \x01(\t\x12\'\n\x06models\x18\x02 \x01(\x0b\x32\x17.obclip.v1.ModelDigests\x12(\n\x07latents\x18\x03 \x01(\x0b\x32\x17.obclip.v1.LatentFormat\x12-\n\tscheduler\x18\x04 \x01(\x0b\x32\x1a.obclip.v1.SchedulerConfig\x12!\n\x06limits\x18\x05 \x01(\x0b\x32\x11.obclip.v1.Limits\x12\x30\n\x08profiles\x18\x06 \x03(\x0e\x32\x1e.obclip.v1.AccelerationProfile\x12+\n\nstep_kinds\x18\x07 \x03(\x0b\x32\x17.obclip.v1.StepKindCost\x12-\n\x0c\x64istillation\x18\x08 \x01(\x0b\x32\x17.obclip.v1.Distillation\"\x85\x01\n\x0cModelDigests\x12\x0e\n\x06\x66\x61mily\x18\x01 \x01(\t\x12\x12\n\ncloud_unet\x18\x02 \x01(\t\x12\x14\n\x0ctext_encoder\x18\x03 \x01(\t\x12\x11\n\ttokenizer\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65vice_unet\x18\x05 \x01(\t\x12\x13\n\x0bvae_decoder\x18\x06 \x01(\t\"i\n\x0cLatentFormat\x12\x10\n\x08\x63hannels\x18\x01 \x01(\r\x12\x0e\n\x06height\x18\x02 \x01(\r\x12\r\n\x05width\x18\x03 \x01(\r\x12(\n\twire_type\x18\x04 \x01(\x0e\x32\x15.obclip.v1.TensorType\"\xcf\x01\n\x0fSchedulerConfig\x12\x1b\n\x13num_train_timesteps\x18\x01 \x01(\r\x12\x12\n\nbeta_start\x18\x02 \x01(\x01\x12\x10\n\x08\x62\x65ta_end\x18\x03 \x01(\x01\x12\x15\n\rbeta_schedule\x18\x04 \x01(\t\x12\x17\n\x0fprediction_type\x18\x05 \x01(\t\x12\x18\n\x10timestep_spacing\x18\x06 \x01(\t\x12\x14\n\x0csteps_offset\x18\x07 \x01(\r\x12\x19\n\x11\x66inal_sigmas_type\x18\x08 \x01(\t\"~\n\x0c\x44istillation\x12\x16\n\x0eoriginal_steps\x18\x01 \x01(\r\x12\x18\n\x10timestep_scaling\x18\x02 \x01(\x01\x12\x17\n\x0f\x65mbeds_guidance\x18\x03 \x01(\x08\x12\x14\n\x0c\x64\x65vice_steps\x18\x04 \x01(\r\x12\r\n\x05shift\x18\x05 \x01(\r\"\xb2\x01\n\x06Limits\x12\x16\n\x0emax_candidates\x18\x01 \x01(\r\x12\x18\n\x10max_prompt_bytes\x18\x02 \x01(\r\x12\x19\n\x11max_prompt_tokens\x18\x03 \x01(\r\x12\x11\n\tmax_steps\x18\x04 \x01(\r\x12\x1a\n\x12max_guidance_scale\x18\x05 \x01(\x02\x12\x11\n\tmax_queue\x18\x06 \x01(\r\x12\x19\n\x11request_timeout_s\x18\x07 \x01(\r\"f\n\x0cStepKindCost\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x65vals\x18\x02 \x01(\x01\x12\x0c\n\x04macs\x18\x03 \x01(\x04\x12\x15\n\revals_per_set\x18\x04 \x01(\x01\x12\x14\n\x0cmacs_per_set\x18\x05 \x01(\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,15 +38,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSERVICECARDRESPONSE']._serialized_start=117
   _globals['_GETSERVICECARDRESPONSE']._serialized_end=179
   _globals['_SERVICECARD']._serialized_start=182
-  _globals['_SERVICECARD']._serialized_end=480
-  _globals['_MODELDIGESTS']._serialized_start=483
-  _globals['_MODELDIGESTS']._serialized_end=616
-  _globals['_LATENTFORMAT']._serialized_start=618
-  _globals['_LATENTFORMAT']._serialized_end=723
-  _globals['_SCHEDULERCONFIG']._serialized_start=726
-  _globals['_SCHEDULERCONFIG']._serialized_end=933
-  _globals['_LIMITS']._serialized_start=936
-  _globals['_LIMITS']._serialized_end=1114
-  _globals['_STEPKINDCOST']._serialized_start=1116
-  _globals['_STEPKINDCOST']._serialized_end=1218
+  _globals['_SERVICECARD']._serialized_end=527
+  _globals['_MODELDIGESTS']._serialized_start=530
+  _globals['_MODELDIGESTS']._serialized_end=663
+  _globals['_LATENTFORMAT']._serialized_start=665
+  _globals['_LATENTFORMAT']._serialized_end=770
+  _globals['_SCHEDULERCONFIG']._serialized_start=773
+  _globals['_SCHEDULERCONFIG']._serialized_end=980
+  _globals['_DISTILLATION']._serialized_start=982
+  _globals['_DISTILLATION']._serialized_end=1108
+  _globals['_LIMITS']._serialized_start=1111
+  _globals['_LIMITS']._serialized_end=1289
+  _globals['_STEPKINDCOST']._serialized_start=1291
+  _globals['_STEPKINDCOST']._serialized_end=1393
 # @@protoc_insertion_point(module_scope)

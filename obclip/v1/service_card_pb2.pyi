@@ -19,7 +19,7 @@ class GetServiceCardResponse(_message.Message):
     def __init__(self, card: _Optional[_Union[ServiceCard, _Mapping]] = ...) -> None: ...
 
 class ServiceCard(_message.Message):
-    __slots__ = ("service_version", "models", "latents", "scheduler", "limits", "profiles", "step_kinds")
+    __slots__ = ("service_version", "models", "latents", "scheduler", "limits", "profiles", "step_kinds", "distillation")
     SERVICE_VERSION_FIELD_NUMBER: _ClassVar[int]
     MODELS_FIELD_NUMBER: _ClassVar[int]
     LATENTS_FIELD_NUMBER: _ClassVar[int]
@@ -27,6 +27,7 @@ class ServiceCard(_message.Message):
     LIMITS_FIELD_NUMBER: _ClassVar[int]
     PROFILES_FIELD_NUMBER: _ClassVar[int]
     STEP_KINDS_FIELD_NUMBER: _ClassVar[int]
+    DISTILLATION_FIELD_NUMBER: _ClassVar[int]
     service_version: str
     models: ModelDigests
     latents: LatentFormat
@@ -34,7 +35,8 @@ class ServiceCard(_message.Message):
     limits: Limits
     profiles: _containers.RepeatedScalarFieldContainer[_profile_pb2.AccelerationProfile]
     step_kinds: _containers.RepeatedCompositeFieldContainer[StepKindCost]
-    def __init__(self, service_version: _Optional[str] = ..., models: _Optional[_Union[ModelDigests, _Mapping]] = ..., latents: _Optional[_Union[LatentFormat, _Mapping]] = ..., scheduler: _Optional[_Union[SchedulerConfig, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., profiles: _Optional[_Iterable[_Union[_profile_pb2.AccelerationProfile, str]]] = ..., step_kinds: _Optional[_Iterable[_Union[StepKindCost, _Mapping]]] = ...) -> None: ...
+    distillation: Distillation
+    def __init__(self, service_version: _Optional[str] = ..., models: _Optional[_Union[ModelDigests, _Mapping]] = ..., latents: _Optional[_Union[LatentFormat, _Mapping]] = ..., scheduler: _Optional[_Union[SchedulerConfig, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., profiles: _Optional[_Iterable[_Union[_profile_pb2.AccelerationProfile, str]]] = ..., step_kinds: _Optional[_Iterable[_Union[StepKindCost, _Mapping]]] = ..., distillation: _Optional[_Union[Distillation, _Mapping]] = ...) -> None: ...
 
 class ModelDigests(_message.Message):
     __slots__ = ("family", "cloud_unet", "text_encoder", "tokenizer", "device_unet", "vae_decoder")
@@ -83,6 +85,20 @@ class SchedulerConfig(_message.Message):
     steps_offset: int
     final_sigmas_type: str
     def __init__(self, num_train_timesteps: _Optional[int] = ..., beta_start: _Optional[float] = ..., beta_end: _Optional[float] = ..., beta_schedule: _Optional[str] = ..., prediction_type: _Optional[str] = ..., timestep_spacing: _Optional[str] = ..., steps_offset: _Optional[int] = ..., final_sigmas_type: _Optional[str] = ...) -> None: ...
+
+class Distillation(_message.Message):
+    __slots__ = ("original_steps", "timestep_scaling", "embeds_guidance", "device_steps", "shift")
+    ORIGINAL_STEPS_FIELD_NUMBER: _ClassVar[int]
+    TIMESTEP_SCALING_FIELD_NUMBER: _ClassVar[int]
+    EMBEDS_GUIDANCE_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_STEPS_FIELD_NUMBER: _ClassVar[int]
+    SHIFT_FIELD_NUMBER: _ClassVar[int]
+    original_steps: int
+    timestep_scaling: float
+    embeds_guidance: bool
+    device_steps: int
+    shift: int
+    def __init__(self, original_steps: _Optional[int] = ..., timestep_scaling: _Optional[float] = ..., embeds_guidance: bool = ..., device_steps: _Optional[int] = ..., shift: _Optional[int] = ...) -> None: ...
 
 class Limits(_message.Message):
     __slots__ = ("max_candidates", "max_prompt_bytes", "max_prompt_tokens", "max_steps", "max_guidance_scale", "max_queue", "request_timeout_s")

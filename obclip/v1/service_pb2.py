@@ -22,17 +22,20 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from obclip.v1 import bundle_pb2 as obclip_dot_v1_dot_bundle__pb2
 from obclip.v1 import generation_pb2 as obclip_dot_v1_dot_generation__pb2
 from obclip.v1 import service_card_pb2 as obclip_dot_v1_dot_service__card__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17obclip/v1/service.proto\x12\tobclip.v1\x1a\x1aobclip/v1/generation.proto\x1a\x1cobclip/v1/service_card.proto2\xad\x01\n\rObclipService\x12U\n\x0eGetServiceCard\x12 .obclip.v1.GetServiceCardRequest\x1a!.obclip.v1.GetServiceCardResponse\x12\x45\n\x08Generate\x12\x1a.obclip.v1.GenerateRequest\x1a\x1b.obclip.v1.GenerateResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17obclip/v1/service.proto\x12\tobclip.v1\x1a\x16obclip/v1/bundle.proto\x1a\x1aobclip/v1/generation.proto\x1a\x1cobclip/v1/service_card.proto2\xad\x01\n\rObclipService\x12U\n\x0eGetServiceCard\x12 .obclip.v1.GetServiceCardRequest\x1a!.obclip.v1.GetServiceCardResponse\x12\x45\n\x08Generate\x12\x1a.obclip.v1.GenerateRequest\x1a\x1b.obclip.v1.GenerateResponse0\x01\x32\xc6\x01\n\rBundleService\x12^\n\x11GetBundleManifest\x12#.obclip.v1.GetBundleManifestRequest\x1a$.obclip.v1.GetBundleManifestResponse\x12U\n\x0eReadBundleFile\x12 .obclip.v1.ReadBundleFileRequest\x1a!.obclip.v1.ReadBundleFileResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'obclip.v1.service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_OBCLIPSERVICE']._serialized_start=97
-  _globals['_OBCLIPSERVICE']._serialized_end=270
+  _globals['_OBCLIPSERVICE']._serialized_start=121
+  _globals['_OBCLIPSERVICE']._serialized_end=294
+  _globals['_BUNDLESERVICE']._serialized_start=297
+  _globals['_BUNDLESERVICE']._serialized_end=495
 # @@protoc_insertion_point(module_scope)

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from obclip.v1 import bundle_pb2 as obclip_dot_v1_dot_bundle__pb2
 from obclip.v1 import generation_pb2 as obclip_dot_v1_dot_generation__pb2
 from obclip.v1 import service_card_pb2 as obclip_dot_v1_dot_service__card__pb2
 
@@ -136,6 +137,124 @@ class ObclipService(object):
             '/obclip.v1.ObclipService/Generate',
             obclip_dot_v1_dot_generation__pb2.GenerateRequest.SerializeToString,
             obclip_dot_v1_dot_generation__pb2.GenerateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class BundleServiceStub(object):
+    """The device's part of the bundle, for devices that do not have it yet. Read-only, and open to the same callers.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.GetBundleManifest = channel.unary_unary(
+                '/obclip.v1.BundleService/GetBundleManifest',
+                request_serializer=obclip_dot_v1_dot_bundle__pb2.GetBundleManifestRequest.SerializeToString,
+                response_deserializer=obclip_dot_v1_dot_bundle__pb2.GetBundleManifestResponse.FromString,
+                _registered_method=True)
+        self.ReadBundleFile = channel.unary_unary(
+                '/obclip.v1.BundleService/ReadBundleFile',
+                request_serializer=obclip_dot_v1_dot_bundle__pb2.ReadBundleFileRequest.SerializeToString,
+                response_deserializer=obclip_dot_v1_dot_bundle__pb2.ReadBundleFileResponse.FromString,
+                _registered_method=True)
+
+
+class BundleServiceServicer(object):
+    """The device's part of the bundle, for devices that do not have it yet. Read-only, and open to the same callers.
+    """
+
+    def GetBundleManifest(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReadBundleFile(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_BundleServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'GetBundleManifest': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBundleManifest,
+                    request_deserializer=obclip_dot_v1_dot_bundle__pb2.GetBundleManifestRequest.FromString,
+                    response_serializer=obclip_dot_v1_dot_bundle__pb2.GetBundleManifestResponse.SerializeToString,
+            ),
+            'ReadBundleFile': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReadBundleFile,
+                    request_deserializer=obclip_dot_v1_dot_bundle__pb2.ReadBundleFileRequest.FromString,
+                    response_serializer=obclip_dot_v1_dot_bundle__pb2.ReadBundleFileResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'obclip.v1.BundleService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('obclip.v1.BundleService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class BundleService(object):
+    """The device's part of the bundle, for devices that do not have it yet. Read-only, and open to the same callers.
+    """
+
+    @staticmethod
+    def GetBundleManifest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/obclip.v1.BundleService/GetBundleManifest',
+            obclip_dot_v1_dot_bundle__pb2.GetBundleManifestRequest.SerializeToString,
+            obclip_dot_v1_dot_bundle__pb2.GetBundleManifestResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadBundleFile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/obclip.v1.BundleService/ReadBundleFile',
+            obclip_dot_v1_dot_bundle__pb2.ReadBundleFileRequest.SerializeToString,
+            obclip_dot_v1_dot_bundle__pb2.ReadBundleFileResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -25,8 +25,7 @@ def connect(triton_url: str, bundle: TinyBundle) -> Connect:
     def make(
         card: ModelCard = bundle.card, *, url: str = triton_url, call_timeout_s: float = 30
     ) -> TritonClient:
-        width = SIZES.embedding
-        return TritonClient(url, card, embedding_width=width, call_timeout_s=call_timeout_s)
+        return TritonClient(url, card, call_timeout_s=call_timeout_s)
 
     return make
 
@@ -69,6 +68,60 @@ async def test_what_a_kind_leaves_another_takes(client: TritonClient) -> None:
         answer = await client.denoise(UnetCall(kind, *here, taken))
         for output in (answer["model_output"], have["model_output"]):
             np.testing.assert_allclose(output, full["model_output"], rtol=1e-4, atol=1e-5)
+
+
+async def test_a_run_in_shared_memory_is_the_run_by_messages(client: TritonClient) -> None:
+    """What is left in a slot is taken from there, whether all of it, some rows, or rearranged."""
+    embeddings = await client.encode_text(np.ones((2, SIZES.tokens), np.int64))
+    here = (LATENTS + 1, TIMESTEPS, embeddings)
+    async with client.sharing_memory(count=1, rows=2):
+        with client.for_one_run() as backend:
+            full = await backend.denoise(UnetCall("unet_full", *here, leaves=("feature",)))
+            feature = full["feature"]
+            for rows in (feature, feature[1:], feature[::-1]):
+                part = (LATENTS[: len(rows)], TIMESTEPS[: len(rows)], embeddings[: len(rows)])
+                call = UnetCall("unet_shallow", *part, {"feature": rows})
+                found = (await backend.denoise(call))["model_output"].copy()
+                expected = (await client.denoise(call))["model_output"]
+                np.testing.assert_array_equal(found, expected)
+
+
+async def test_more_sets_than_slots_go_by_messages(client: TritonClient) -> None:
+    async with client.sharing_memory(count=1, rows=2):
+        with client.for_one_run() as first, client.for_one_run() as second:
+            assert first is not client
+            assert second is client
+        with client.for_one_run() as third:
+            assert third is not client
+    with client.for_one_run() as last:
+        assert last is client
+
+
+async def test_a_set_larger_than_its_slot_goes_by_messages(client: TritonClient) -> None:
+    embeddings = await client.encode_text(np.ones((2, SIZES.tokens), np.int64))
+    call = UnetCall("unet_full", LATENTS, TIMESTEPS, embeddings)
+    expected = (await client.denoise(call))["model_output"]
+    many = [np.repeat(array, 32, axis=0) for array in (LATENTS, TIMESTEPS, embeddings)]
+    async with client.sharing_memory(count=1, rows=1):
+        with client.for_one_run() as backend:
+            answer = await backend.denoise(UnetCall("unet_full", *many))
+    np.testing.assert_allclose(answer["model_output"][::32], expected, rtol=1e-5, atol=1e-6)
+
+
+async def test_a_slot_whose_call_failed_serves_nobody_any_more(
+    connect: Connect, bundle: TinyBundle
+) -> None:
+    """Triton may still write there."""
+    card = replace(bundle.card, latents=LatentFormat(4, 8, 7, "float32"))
+    async with connect(card) as client, client.sharing_memory(count=1, rows=2):
+        embeddings = await client.encode_text(np.ones((2, SIZES.tokens), np.int64))
+        call = UnetCall("unet_full", LATENTS[..., :7], TIMESTEPS, embeddings)
+        with client.for_one_run() as backend:
+            assert backend is not client
+            with pytest.raises(ServiceFailed):
+                await backend.denoise(call)
+        with client.for_one_run() as backend:
+            assert backend is client
 
 
 async def test_says_what_does_not_fit(connect: Connect, bundle: TinyBundle) -> None:

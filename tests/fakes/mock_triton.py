@@ -21,6 +21,8 @@ from tritonclient.grpc import service_pb2_grpc
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 from tritonclient.utils import triton_to_np_dtype
 
+from tests.fakes.mock_regions import MockRegions, RegionRefused
+
 Feeds = dict[str, NDArray[Any]]
 Run = Callable[[Feeds], Awaitable[Feeds]]
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -95,12 +97,16 @@ class MockTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
         models: by name.
         is_ready: what it answers when asked for its readiness.
         url: host:port.
+        regions: shared memory.
+        tensor_bytes: of all tensors that came and went in messages.
     """
 
     def __init__(self, models: dict[str, MockModel]) -> None:
         self.models = models
         self.is_ready = True
         self.url = ""
+        self.regions = MockRegions()
+        self.tensor_bytes = 0
 
     async def ServerLive(self, request: Any, context: Context) -> Any:  # noqa: N802, ARG002
         return pb.ServerLiveResponse(live=True)
@@ -138,18 +144,45 @@ class MockTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
         )
         return pb.ModelStatisticsResponse(model_stats=[statistics])
 
+    async def SystemSharedMemoryRegister(self, request: Any, context: Context) -> Any:  # noqa: N802
+        try:
+            self.regions.register(request)
+        except RegionRefused as error:
+            await context.abort(error.code, str(error))
+        return pb.SystemSharedMemoryRegisterResponse()
+
+    async def SystemSharedMemoryUnregister(  # noqa: N802
+        self,
+        request: Any,
+        context: Context,  # noqa: ARG002
+    ) -> Any:
+        self.regions.unregister(request.name)
+        return pb.SystemSharedMemoryUnregisterResponse()
+
+    async def SystemSharedMemoryStatus(self, request: Any, context: Context) -> Any:  # noqa: N802, ARG002
+        return self.regions.status()
+
     async def ModelInfer(self, request: Any, context: Context) -> Any:  # noqa: N802
         model = await self._model(request.model_name, context)
         try:
-            feeds = _read_inputs(request, model.config)
+            places = {output.name: self.regions.piece(output) for output in request.outputs}
+            feeds = _read_inputs(request, model.config, self.regions)
         except ValueError as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        except RegionRefused as error:
+            await context.abort(error.code, str(error))
         try:
             outputs = await model.infer(feeds)
         except RequestRefused:
             words = "the model refused the values of this request"
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, words)
-        return _response(request, outputs)
+        try:
+            response = _response(request, outputs, places)
+        except RegionRefused as error:
+            await context.abort(error.code, str(error))
+        messages = [*request.raw_input_contents, *response.raw_output_contents]
+        self.tensor_bytes += sum(map(len, messages))
+        return response
 
     async def _model(self, name: str, context: Context) -> MockModel:
         if name not in self.models:
@@ -198,12 +231,15 @@ def _onnx_run(onnx_file: Path) -> Run:
     return run
 
 
-def _read_inputs(request: Any, config: ModelConfig) -> Feeds:
+def _read_inputs(request: Any, config: ModelConfig, regions: MockRegions) -> Feeds:
     expected = {tensor.name: tensor for tensor in config.input}
     if sorted(tensor.name for tensor in request.inputs) != sorted(expected):
         raise ValueError(f"expected {len(expected)} inputs for model '{config.name}'")
     feeds = {}
-    for tensor, content in zip(request.inputs, request.raw_input_contents, strict=True):
+    messages = iter(request.raw_input_contents)
+    for tensor in request.inputs:
+        piece = regions.piece(tensor)
+        content = next(messages) if piece is None else bytes(piece)
         feeds[tensor.name] = _read_input(tensor, content, expected[tensor.name])
     sizes = {_rows({"": array}) for array in feeds.values()}
     if len(sizes) != 1 or not 1 <= max(sizes) <= config.max_batch_size:
@@ -227,8 +263,9 @@ def _fits(shape: Sequence[int], dims: Sequence[int]) -> bool:
     return len(shape) == len(dims) and all(dim in {-1, axis} for axis, dim in pairs)
 
 
-def _response(request: Any, outputs: Feeds) -> Any:
+def _response(request: Any, outputs: Feeds, places: dict[str, memoryview | None]) -> Any:
     wanted = [output.name for output in request.outputs] or list(outputs)
+    contents = [outputs[name].astype(np.float32).tobytes() for name in wanted]
     return pb.ModelInferResponse(
         model_name=request.model_name,
         model_version="1",
@@ -238,8 +275,22 @@ def _response(request: Any, outputs: Feeds) -> Any:
             )
             for name in wanted
         ],
-        raw_output_contents=[outputs[name].astype(np.float32).tobytes() for name in wanted],
+        raw_output_contents=[
+            _placed(content, places.get(name))
+            for name, content in zip(wanted, contents, strict=True)
+        ],
     )
+
+
+def _placed(content: bytes, place: memoryview | None) -> bytes:
+    """What is left for the message: nothing when the content has a place in shared memory."""
+    if place is None:
+        return content
+    if len(place) < len(content):
+        words = f"shared memory size should be at least {len(content)} bytes to hold the results"
+        raise RegionRefused(grpc.StatusCode.INTERNAL, words)
+    place[: len(content)] = content
+    return b""
 
 
 def _tensor_metadata(tensor: Any) -> Any:

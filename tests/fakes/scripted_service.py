@@ -90,7 +90,7 @@ def service_card(bundle: TinyBundle, limits: Limits = LIMITS, **changes: Any) ->
         "latents": card.latents,
         "scheduler": card.schedule,
         "limits": limits,
-        "profiles": (Profile.BARE,),
+        "profiles": (Profile.BARE, Profile.BALANCED),
         "step_kinds": card.step_kinds,
     }
     return ServiceCard(**(facts | changes))

@@ -111,7 +111,7 @@ def _card(folder: Path, sizes: TinySizes) -> ModelCard:
         latents=LatentFormat(sizes.channels, sizes.height, sizes.width, "float32"),
         image=ImageFormat(8 * sizes.height, 8 * sizes.width),
         schedule=SCHEDULE,
-        text=TextFormat(sizes.tokens, 0),
+        text=TextFormat(sizes.tokens, 0, sizes.embedding, 0),
         step_kinds=COSTS,
         cached_tensors=tuple(
             CachedTensor(name, (sizes.channels, sizes.height, sizes.width))
@@ -119,4 +119,6 @@ def _card(folder: Path, sizes: TinySizes) -> ModelCard:
         ),
         licence="Apache-2.0",
         defaults=Defaults(steps=25, guidance_scale=2.5, switch_point=10),
+        device_text=None,
+        distillation=None,
     )

@@ -1,6 +1,5 @@
 """ONNX graphs of a few kilobytes with the names and shapes of a real bundle's."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,8 +82,6 @@ def write_text_encoder(path: Path, sizes: TinySizes, seed: int) -> None:
         {"input_ids": (TensorProto.INT64, ["batch", sizes.tokens])},
         {"last_hidden_state": ["batch", sizes.tokens, sizes.embedding]},
     )
-    config = {"hidden_size": sizes.embedding, "max_position_embeddings": sizes.tokens}
-    (path.parent / "config.json").write_text(json.dumps(config), encoding="utf-8")
 
 
 def write_unet(path: Path, sizes: TinySizes, seed: int, kind: str | None = None) -> None:

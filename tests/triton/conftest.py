@@ -1,4 +1,5 @@
 import os
+import re
 import select
 import tempfile
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 -- Triton's choice
+_OWNER = re.compile(r"obclip_(?:slot_\d+_)?(\d+)_")
 
 
 @dataclass(frozen=True)
@@ -26,14 +28,40 @@ class ProcessGroup:
 @contextmanager
 def process_group(group_id: int) -> Iterator[ProcessGroup]:
     """Watches the processes that are in the group now."""
-    everything = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
-    pids = tuple(pid for pid in everything if _group_of(pid) == group_id)
+    with _watched(tuple(pid for pid in _all_pids() if _group_of(pid) == group_id)) as group:
+        yield group
+
+
+@contextmanager
+def process_tree(root: int) -> Iterator[ProcessGroup]:
+    """Watches a process and all that descend from it now."""
+    parents = {pid: _parent_of(pid) for pid in _all_pids()}
+    tree = [root]
+    for member in tree:
+        tree += [pid for pid, parent in parents.items() if parent == member]
+    with _watched(tuple(tree)) as group:
+        yield group
+
+
+@contextmanager
+def _watched(pids: tuple[int, ...]) -> Iterator[ProcessGroup]:
     pidfds = tuple(map(os.pidfd_open, pids))
     try:
         yield ProcessGroup(pids, pidfds)
     finally:
         for pidfd in pidfds:
             os.close(pidfd)
+
+
+def _all_pids() -> list[int]:
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+
+
+def _parent_of(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return -1
 
 
 def _group_of(pid: int) -> int:
@@ -63,4 +91,9 @@ class Traces:
 
 
 def _regions() -> frozenset[str]:
-    return frozenset(path.name for path in _SHARED_MEMORY.glob("obclip_*"))
+    """Those of this process and of dead ones; another service may run beside the tests."""
+    names = [path.name for path in _SHARED_MEMORY.glob("obclip_*")]
+    owners = {name: match[1] for name in names if (match := _OWNER.match(name))}
+    alive = {name for name, pid in owners.items() if Path("/proc", pid).exists()}
+    ours = {name for name, pid in owners.items() if int(pid) == os.getpid()}
+    return frozenset(names) - (alive - ours)

@@ -1,16 +1,11 @@
 """`obclip serve` as an operator runs it: a real process over a real tritonserver."""
 
 import collections
-import json
 import os
 import shutil
 import signal
 import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import grpc
 import pytest
@@ -21,51 +16,20 @@ from obclip.v1 import service_card_pb2, service_pb2_grpc
 from tests.fakes.tiny_bundle import TinyBundle
 from tests.generation_calls import request_for
 from tests.triton.conftest import Traces, process_group
+from tests.triton.serving import ended, serving, started
 
 pytestmark = pytest.mark.triton
-OBCLIP = Path(sys.executable).parent / "obclip"
-
-
-@contextmanager
-def _started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        [OBCLIP, "serve", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    with process:
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                process.kill()
-
-
-@contextmanager
-def _serving(bundle: TinyBundle, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], Any]]:
-    fixed = ("--bundle", str(bundle.folder), "--listen", "127.0.0.1:0", "--json")
-    with _started(*fixed, *arguments) as process:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert line, process.stderr.read() if process.stderr else ""
-        yield process, json.loads(line)
-
-
-def _ended(process: subprocess.Popen[str]) -> tuple[int, str]:
-    _, errors = process.communicate(timeout=30)
-    return process.returncode, errors
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_cleanly(
     bundle: TinyBundle, traces: Traces, number: signal.Signals
 ) -> None:
-    with _serving(bundle) as (process, facts), process_group(facts["triton_pid"]) as group:
+    with serving(bundle) as (process, facts), process_group(facts["triton_pid"]) as group:
         assert facts["pid"] == process.pid
         _read_card(grpc.insecure_channel(facts["address"]))
         process.send_signal(number)
-        assert _ended(process) == (0, "")
+        assert ended(process) == (0, "")
         assert group.wait_until_gone()
     assert traces.left() == []
 
@@ -77,9 +41,9 @@ def _read_card(channel: grpc.Channel) -> None:
 
 
 def test_when_triton_is_killed_it_ends_and_says_so(bundle: TinyBundle, traces: Traces) -> None:
-    with _serving(bundle) as (process, facts), process_group(facts["triton_pid"]) as group:
+    with serving(bundle) as (process, facts), process_group(facts["triton_pid"]) as group:
         os.kill(facts["triton_pid"], signal.SIGKILL)
-        code, errors = _ended(process)
+        code, errors = ended(process)
         assert group.wait_until_gone()
     assert code == ExitCode.UNAVAILABLE
     assert errors.count("\n") == 1
@@ -90,10 +54,10 @@ def test_when_triton_is_killed_it_ends_and_says_so(bundle: TinyBundle, traces: T
 def test_when_a_model_process_is_killed_it_ends_and_says_so(
     bundle: TinyBundle, traces: Traces
 ) -> None:
-    with _serving(bundle) as (process, facts), process_group(facts["triton_pid"]) as group:
+    with serving(bundle) as (process, facts), process_group(facts["triton_pid"]) as group:
         model_pid = next(pid for pid in group.pids if pid != facts["triton_pid"])
         os.kill(model_pid, signal.SIGKILL)
-        code, errors = _ended(process)
+        code, errors = ended(process)
         assert group.wait_until_gone()
     assert code == ExitCode.UNAVAILABLE
     assert errors.count("\n") == 1
@@ -101,21 +65,12 @@ def test_when_a_model_process_is_killed_it_ends_and_says_so(
     assert traces.left() == []
 
 
-def test_when_it_is_killed_triton_ends_too(bundle: TinyBundle, traces: Traces) -> None:
-    del traces  # its folder takes what a killed process cannot remove
-    with _serving(bundle) as (process, facts), process_group(facts["triton_pid"]) as group:
-        process.kill()
-        assert group.wait_until_gone()
-
-
 def test_ctrl_c_while_triton_starts_leaves_nothing(bundle: TinyBundle, traces: Traces) -> None:
-    with _started(
-        "--bundle", str(bundle.folder), "--listen", "127.0.0.1:0", "--verbose"
-    ) as process:
+    with started("--bundle", str(bundle.folder), "--listen", "127.0.0.1:0", "--verbose") as process:
         assert process.stderr is not None
         first_line = process.stderr.readline()  # Triton logs, so it runs, but is not ready yet
         process.send_signal(signal.SIGINT)
-        assert _ended(process)[0] == 0
+        assert ended(process)[0] == 0
     assert first_line
     assert traces.left() == []
 
@@ -125,7 +80,7 @@ def test_ctrl_c_in_the_middle_of_a_generation_ends_it(
 ) -> None:
     monkeypatch.setenv("OBCLIP_SHUTDOWN_GRACE_S", "0")
     monkeypatch.setenv("OBCLIP_MAX_STEPS", "900")
-    with _serving(bundle) as (process, facts):
+    with serving(bundle) as (process, facts):
         with grpc.insecure_channel(facts["address"]) as channel:
             stub = service_pb2_grpc.ObclipServiceStub(channel)
             card = stub.GetServiceCard(service_card_pb2.GetServiceCardRequest(), timeout=10).card
@@ -136,7 +91,7 @@ def test_ctrl_c_in_the_middle_of_a_generation_ends_it(
             process.send_signal(signal.SIGINT)
             with pytest.raises(grpc.RpcError) as caught:
                 collections.deque(stream, maxlen=0)
-        assert _ended(process) == (0, "")
+        assert ended(process) == (0, "")
     assert caught.value.code() in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
     assert traces.left() == []
 
@@ -155,32 +110,32 @@ def test_serves_over_tls(bundle: TinyBundle, tmp_path: Path) -> None:
         capture_output=True,
     )
     tls = ("--tls-cert", str(certificate), "--tls-key", str(key))
-    with _serving(bundle, *tls) as (process, facts):
+    with serving(bundle, *tls) as (process, facts):
         port = facts["address"].rpartition(":")[2]
         credentials = grpc.ssl_channel_credentials(certificate.read_bytes())
         _read_card(grpc.secure_channel(f"localhost:{port}", credentials))
         process.send_signal(signal.SIGTERM)
-        assert _ended(process)[0] == 0
+        assert ended(process)[0] == 0
 
 
 def test_prints_where_it_listens(bundle: TinyBundle) -> None:
     fixed = ("--bundle", str(bundle.folder), "--listen", "127.0.0.1:0", "--metrics-port", "0")
-    with _started(*fixed) as process:
+    with started(*fixed) as process:
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(4)]
         process.send_signal(signal.SIGTERM)
-        assert _ended(process)[0] == 0
+        assert ended(process)[0] == 0
     assert lines[0].startswith("ObCLIP listens on 127.0.0.1:")
     assert lines[1].startswith("Triton answers on 127.0.0.1:")
     assert lines[2].startswith("Metrics on http://127.0.0.1:")
 
 
 def test_uses_a_triton_that_runs_already(bundle: TinyBundle, real_triton_url: str) -> None:
-    with _serving(bundle, "--triton-url", real_triton_url) as (process, facts):
+    with serving(bundle, "--triton-url", real_triton_url) as (process, facts):
         assert facts["triton"] == real_triton_url
         assert facts["triton_pid"] is None
         process.send_signal(signal.SIGTERM)
-        assert _ended(process) == (0, "")
+        assert ended(process) == (0, "")
 
 
 @pytest.mark.parametrize(
@@ -195,8 +150,8 @@ def test_uses_a_triton_that_runs_already(bundle: TinyBundle, real_triton_url: st
 def test_a_mistake_gets_one_clear_line(
     bundle: TinyBundle, traces: Traces, arguments: list[str], words: str, code: ExitCode
 ) -> None:
-    with _started("--bundle", str(bundle.folder), *arguments) as process:
-        found, errors = _ended(process)
+    with started("--bundle", str(bundle.folder), *arguments) as process:
+        found, errors = ended(process)
     assert found == code
     assert words in errors
     assert errors.count("\n") == 1
@@ -208,7 +163,7 @@ def test_a_damaged_bundle_is_not_served(bundle: TinyBundle, tmp_path: Path) -> N
     shutil.copytree(bundle.folder, damaged)
     with (damaged / "unet" / "model.onnx").open("ab") as file:
         file.write(b"\0")
-    with _started("--bundle", str(damaged)) as process:
-        code, errors = _ended(process)
+    with started("--bundle", str(damaged)) as process:
+        code, errors = ended(process)
     assert code == ExitCode.MISMATCH
     assert "folder unet" in errors

@@ -10,6 +10,7 @@ from cloud_service.model_repository import select_models
 from cloud_service.startup_error import CannotStart
 from cloud_service.triton_client import TritonClient
 from cloud_service.triton_process import TritonInstallation, libpython_folders, running_triton
+from tests.conftest import serving
 from tests.fakes.tiny_bundle import TinyBundle
 from tests.triton.conftest import Traces, process_group
 
@@ -28,7 +29,7 @@ def model_repository(model_repository: Path, bundle: TinyBundle, tmp_path: Path)
 
 
 def _client(url: str, bundle: TinyBundle) -> TritonClient:
-    return TritonClient(url, bundle.card, embedding_width=16, call_timeout_s=30)
+    return TritonClient(url, bundle.card, call_timeout_s=30)
 
 
 def test_this_machine_has_all_parts() -> None:
@@ -51,7 +52,7 @@ async def test_starts_and_leaves_no_trace(
     model_repository: Path, bundle: TinyBundle, traces: Traces
 ) -> None:
     async with (
-        running_triton(lambda _: model_repository, verbose=False) as triton,
+        running_triton(serving(model_repository), verbose=False) as triton,
         _client(triton.url, bundle) as client,
     ):
         await triton.wait_until(client.is_ready, 60)
@@ -68,7 +69,7 @@ async def test_a_killed_server_takes_its_models_along(
     model_repository: Path, bundle: TinyBundle, traces: Traces
 ) -> None:
     async with (
-        running_triton(lambda _: model_repository, verbose=False) as triton,
+        running_triton(serving(model_repository), verbose=False) as triton,
         _client(triton.url, bundle) as client,
     ):
         await triton.wait_until(client.is_ready, 60)
@@ -92,7 +93,7 @@ async def test_says_why_it_cannot_load(
     if damage == "no models":
         shutil.rmtree(repository)
     async with (
-        running_triton(lambda _: repository, verbose=False) as triton,
+        running_triton(serving(repository), verbose=False) as triton,
         _client(triton.url, bundle) as client,
     ):
         with pytest.raises(CannotStart, match="tritonserver ended with code 1: ") as caught:
@@ -106,7 +107,7 @@ async def test_does_not_wait_for_ever(
     model_repository: Path, bundle: TinyBundle, traces: Traces
 ) -> None:
     async with (
-        running_triton(lambda _: model_repository, verbose=False) as triton,
+        running_triton(serving(model_repository), verbose=False) as triton,
         _client(triton.url, bundle) as client,
     ):
         with pytest.raises(CannotStart, match=r"was not ready after 0\.01 s"):

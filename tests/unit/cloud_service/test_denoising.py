@@ -12,7 +12,7 @@ from cloud_service.job import GenerationJob
 from obclip.card import ServiceCard, StepKindCost
 from obclip.errors import WireError
 from obclip.noise import initial_latents
-from obclip.plan import Profile, SharedAs, Switches, make_plan, plan_cost
+from obclip.plan import Profile, Switches, make_plan, plan_cost
 from obclip.solver import SolverState
 from tests.fakes.step_kind_model import COST, REUSE_PER_SET, StepKindModel
 
@@ -162,7 +162,6 @@ ALL = (
     Profile.FAST,
     Switches(shared_until=1),
     Switches(shared_until=4),
-    Switches(shared_until=4, shared_as=SharedAs.CLEAN),
     Switches(trunk_steps=2),
     Switches(full_every=3),
     Switches(cache_point=3, skip_point=4),

@@ -1,11 +1,10 @@
-import json
 from pathlib import Path
 
 import pytest
 from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
-from cloud_service.model_repository import embedded_repository, embedding_width, write_repository
+from cloud_service.model_repository import embedded_repository, write_repository
 from cloud_service.settings import embedded_bundle
 from obclip.card import CARD_FILE, ModelCard
 from obclip.errors import InvalidBundle
@@ -55,18 +54,8 @@ def test_names_the_graph_by_a_relative_path(model_repository: Path, model: str) 
 
 
 def test_needs_every_graph(tmp_path: Path, bundle: TinyBundle) -> None:
-    (tmp_path / "text_encoder").mkdir()
-    (tmp_path / "text_encoder" / "config.json").write_text(json.dumps({"hidden_size": 16}))
     with pytest.raises(InvalidBundle, match=r"model\.onnx: is absent"):
         write_repository(tmp_path / "models", tmp_path, bundle.card)
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"hidden_size": "16"}', '{"hidden_size": 0}'])
-def test_needs_the_embeddings_width(tmp_path: Path, text: str) -> None:
-    (tmp_path / "text_encoder").mkdir()
-    (tmp_path / "text_encoder" / "config.json").write_text(text)
-    with pytest.raises(InvalidBundle, match="hidden_size"):
-        embedding_width(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,7 @@ async def test_a_client_that_leaves_frees_its_place(
     start_service: StartService, mock_triton: MockTriton
 ) -> None:
     async with (
-        start_service(max_queue=0) as service,
+        start_service(max_running=1, max_queue=0) as service,
         grpc.aio.insecure_channel(service.address) as channel,
     ):
         gate = Gate(mock_triton.models[UNET], after_calls=2)
@@ -171,7 +171,7 @@ async def test_waits_in_line_and_refuses_what_is_too_much(
     start_service: StartService, mock_triton: MockTriton
 ) -> None:
     async with (
-        start_service(max_queue=1) as service,
+        start_service(max_running=1, max_queue=1) as service,
         grpc.aio.insecure_channel(service.address) as channel,
     ):
         gate = Gate(mock_triton.models[UNET])

@@ -30,4 +30,4 @@ def test_never_cuts(tokenizer: PromptTokenizer, words: int) -> None:
 def test_names_a_file_that_is_no_tokenizer(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(InvalidBundle, match="is not a tokenizer"):
-        PromptTokenizer(tmp_path / "tokenizer.json", TextFormat(40, 0))
+        PromptTokenizer(tmp_path / "tokenizer.json", TextFormat(40, 0, 8, 0))

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from device_client.bundle import DEVICE_PARTS, embedded_folder, open_bundle
-from obclip.card import FOLDERS
+from device_client.bundle import embedded_folder, open_bundle
+from obclip.card import DEVICE_PARTS, FOLDERS
 from obclip.errors import InvalidBundle, ModelMismatch
 from tests.fakes.tiny_bundle import TinyBundle
 

@@ -57,7 +57,7 @@ def test_a_picture_and_its_report(obclip: ObCLIP) -> None:
     assert result.cloud_batch is None
     report = json.loads(result.report.to_json())
     assert report["seed"] == 5
-    assert (report["steps"], report["switch_point"], report["profile"]) == (25, 10, "bare")
+    assert (report["steps"], report["switch_point"], report["profile"]) == (25, 10, "balanced")
     assert report["cloud"]["candidates"] == 6
     assert report["cloud"]["attributes"] == ["gender", "age"]
     assert report["cloud"]["evals"] == 2 * 6 * 10

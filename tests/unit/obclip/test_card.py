@@ -24,6 +24,7 @@ from obclip.card import (
     sha256_file,
 )
 from obclip.errors import InvalidBundle, ModelMismatch, WireError
+from obclip.lcm import Distillation
 from obclip.plan import Profile
 from obclip.schedule import NoiseSchedule
 from obclip.tensors import encode
@@ -51,17 +52,24 @@ def digests(**changes):
     return ModelDigests(**{"family": "obclip-portraits"} | values | changes)
 
 
+DISTILLATION = Distillation(
+    original_steps=50, timestep_scaling=10.0, embeds_guidance=True, device_steps=25, shift=8
+)
+
+
 def model_card(models=None):
     return ModelCard(
         models=models or digests(),
         latents=LATENTS,
         image=ImageFormat(128, 128),
         schedule=SCHEDULE,
-        text=TextFormat(40, 0),
+        text=TextFormat(40, 0, 64, 0),
         step_kinds=STEP_KINDS,
         cached_tensors=(CachedTensor("feature", (96, 16, 16)),),
         licence="Apache-2.0",
         defaults=Defaults(25, 4.0, 10),
+        device_text=None,
+        distillation=None,
     )
 
 
@@ -268,8 +276,40 @@ def test_any_valid_service_card_survives_the_wire(limits, latents, beta_start, m
 
 
 def test_every_field_of_the_wire_is_filled():
-    message = service_card(scheduler=dataclasses.replace(SCHEDULE, steps_offset=1)).to_proto()
+    message = service_card(
+        scheduler=dataclasses.replace(SCHEDULE, steps_offset=1), distillation=DISTILLATION
+    ).to_proto()
     _require_all_set(message)
+
+
+def test_a_distillation_crosses_the_wire_and_json_and_must_be_the_same_on_both_sides():
+    limits = dataclasses.replace(LIMITS, max_steps=50)
+    service = service_card(distillation=DISTILLATION, limits=limits)
+    assert ServiceCard.from_proto(service.to_proto()) == service
+    defaults = Defaults(8, 7.5, 4)
+    bundle = dataclasses.replace(model_card(), distillation=DISTILLATION, defaults=defaults)
+    assert ModelCard.from_json(bundle.to_json()) == bundle
+    service.require_bundle(bundle)
+    other = dataclasses.replace(DISTILLATION, shift=0)
+    with pytest.raises(ModelMismatch, match="shift: 0 here, 8 expected"):
+        service.require_bundle(dataclasses.replace(bundle, distillation=other))
+    with pytest.raises(ModelMismatch, match="original_steps: 50 here, no expected"):
+        service_card().require_bundle(bundle)
+
+
+def test_no_run_has_more_steps_than_the_model_was_distilled_on():
+    few = dataclasses.replace(DISTILLATION, original_steps=20)
+    with pytest.raises(ValueError, match="original_steps"):
+        service_card(distillation=few)
+    with pytest.raises(ValueError, match="original_steps"):
+        dataclasses.replace(model_card(), distillation=few)
+
+
+def test_a_pooled_embedding_is_one_row_more():
+    assert TextFormat(40, 0, 64, 0).embedding_shape == (40, 64)
+    assert TextFormat(40, 0, 64, 48).embedding_shape == (41, 64)
+    with pytest.raises(ValueError, match="pooled_width"):
+        TextFormat(40, 0, 64, 65)
 
 
 @pytest.mark.parametrize(

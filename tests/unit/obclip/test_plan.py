@@ -8,7 +8,6 @@ from obclip.plan import (
     STEP_KINDS,
     Profile,
     Rows,
-    SharedAs,
     Step,
     Switches,
     make_plan,
@@ -66,7 +65,6 @@ def test_evals_count_guidance_and_candidates():
         (5, Switches(shared_until=5, trunk_steps=3), 20),
         (5, Switches(trunk_steps=1), 2 + 7 + 3 * 12),
         (5, Switches(shared_until=5, trunk_steps=1, full_every=2), 16 + 14 * 0.146),
-        (10, Switches(shared_until=5, gate=5), 7 * 5 + 6 * 5),
         (10, Switches(cache_point=4, skip_point=6), 48 + 24 * 0.744 + 36 * 0.5 + 12 * 0.675),
     ],
 )
@@ -110,13 +108,10 @@ any_switches = st.builds(
     Switches,
     trunk_steps=st.integers(0, 6),
     shared_until=st.integers(0, 12),
-    shared_as=st.sampled_from(SharedAs),
-    gate=st.none() | st.integers(0, 12),
     full_every=st.integers(1, 5),
 ) | st.builds(
     Switches,
     shared_until=st.integers(0, 12),
-    gate=st.none() | st.integers(0, 12),
     reuses_maps=st.booleans(),
     cache_point=st.none() | st.integers(1, 12),
     skip_point=st.none() | st.integers(1, 12),
@@ -156,7 +151,7 @@ def test_ours_share_what_is_equal_at_the_first_step(profile):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("trunk_steps", -1), ("full_every", 0), ("cache_point", 0), ("gate", -2)]
+    ("name", "value"), [("trunk_steps", -1), ("full_every", 0), ("cache_point", 0)]
 )
 def test_a_switch_outside_its_range_is_refused(name, value):
     with pytest.raises(InvalidRequest, match=f"{name}: is {value}; choose at least"):

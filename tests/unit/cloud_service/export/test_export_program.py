@@ -1,77 +1,111 @@
-"""What the program says to a mistake, without loading torch."""
+"""What the command says to a mistake, without loading torch where that is possible."""
 
 import subprocess
 import sys
 
 import pytest
-from typer.testing import CliRunner
 
-from cloud_service.export.card_settings import CardSettings
-from cloud_service.export.program import app
+from cloud_service.export.card_settings import UNSTATED, CardSettings
+from cloud_service.export.errors import ExportFailed
 from obclip.card import Defaults
+from tests.unit.cloud_service.export.conftest import invoke
 
-
-def invoke(*words):
-    return CliRunner().invoke(app, [str(word) for word in words], env={"COLUMNS": "200"})
+RUN = """
+import sys, typer
+sys.modules["torch"] = None
+from cloud_service.export.program import export
+app = typer.Typer()
+app.command()(export)
+try:
+    app(sys.argv[1:])
+except Exception as error:
+    sys.exit(f"{type(error).__name__}: {error}")
+"""
 
 
 def run_without_torch(*words):
-    code = (
-        "import runpy, sys; sys.modules['torch'] = None; "
-        "runpy.run_module('cloud_service.export', run_name='__main__')"
+    command = [sys.executable, "-c", RUN, *map(str, words)]
+    environment = {"COLUMNS": "200", "TERM": "dumb"}
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=100, check=False, env=environment
     )
-    command = [sys.executable, "-c", code, *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
 
 
+@pytest.mark.timeout(120)
 def test_help_names_every_option_and_needs_no_torch():
     shown = run_without_torch("--help").stdout
-    for option in ("pipeline", "triton-models", "family", "licence", "wire-type", "defaults"):
+    for option in (
+        "cloud", "device", "out", "runtime", "precision", "candidates", "size", "vae", "profiles",
+        "triton-models", "family", "licence", "wire-type", "defaults", "device-steps", "shift",
+        "dry-run",
+    ):  # fmt: skip
         assert f"--{option}" in shown
 
 
+@pytest.mark.timeout(120)
 def test_without_torch_the_extra_is_named(tmp_path):
-    result = run_without_torch("--pipeline", tmp_path)
+    result = run_without_torch("--cloud", tmp_path, "--device", tmp_path, "--out", tmp_path / "out")
     assert result.returncode == 1
-    assert result.stderr == (
-        "export: torch: is not installed; pip install 'obclip[cloud,export]'\n"
-    )
+    assert "pip install 'obclip[cloud,export]'" in result.stderr
+    assert not (tmp_path / "out").exists()
 
 
-def test_a_name_that_no_card_takes_is_refused_before_anything_is_loaded(tmp_path):
-    result = invoke("--pipeline", tmp_path, "--family", "two words")
-    assert result.exit_code == 1
-    assert result.stderr == "export: family is not a short plain name\n"
-
-
-def test_an_absent_folder_is_a_usage_error(tmp_path):
-    result = invoke("--pipeline", tmp_path / "nowhere")
-    assert result.exit_code == 2
-    assert "nowhere" in result.stderr
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--candidates", "2,x"), "--candidates: is no list of numbers; write it as 2,6,12,30"),
+        (("--candidates", ""), "--candidates: is no list"),
+        (("--profiles", "bare,slow"), "--profiles: names one that does not exist; choose from"),
+    ],
+)
+def test_a_list_that_is_none_is_refused(tmp_path, words, message):
+    with pytest.raises(ExportFailed, match=message):
+        invoke("--cloud", tmp_path, "--device", tmp_path, "--out", tmp_path / "out", *words)
 
 
 def test_impossible_defaults_are_refused_before_anything_is_loaded(tmp_path):
-    result = invoke("--pipeline", tmp_path, "--defaults", "10", "2.5", "11")
-    assert result.exit_code == 1
-    assert result.stderr == "export: switch_point is outside 0..10\n"
+    with pytest.raises(ExportFailed, match=r"--defaults: switch_point is outside 0\.\.10"):
+        invoke(
+            "--cloud", tmp_path, "--device", tmp_path, "--out", tmp_path / "out",
+            "--defaults", "10", "2.5", "11",
+        )  # fmt: skip
 
 
-def test_an_empty_folder_is_refused_in_one_line(tmp_path):
+@pytest.mark.timeout(120)
+def test_a_name_that_no_card_takes_is_refused_before_anything_is_written(pair, tmp_path):
+    cloud, device = pair
+    out = tmp_path / "out"
+    with pytest.raises(ExportFailed, match="family is not a short plain name"):
+        invoke("--cloud", cloud, "--device", device, "--out", out, "--family", "two words")
+    assert not out.exists()
+
+
+@pytest.mark.timeout(120)
+def test_an_empty_folder_is_refused_and_nothing_is_written(tmp_path):
     pytest.importorskip("torch", reason="torch is not installed (extra: export)")
-    result = invoke("--pipeline", tmp_path)
-    assert result.exit_code == 1
-    assert result.stderr.count("\n") == 1
-    assert "model_index.json" in result.stderr
+    with pytest.raises(ExportFailed, match=r"model_index\.json"):
+        invoke("--cloud", tmp_path, "--device", tmp_path, "--out", tmp_path / "out")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.timeout(120)
+def test_a_dry_run_says_what_is_needed_and_writes_nothing(pair, tmp_path):
+    cloud, device = pair
+    out = tmp_path / "out"
+    result = invoke("--cloud", cloud, "--device", device, "--out", out, "--dry-run")
+    assert result.exit_code == 0
+    assert "GiB of disk and 1.0 GiB of memory" in result.output
+    assert not out.exists()
 
 
 def test_a_folder_without_a_card_starts_with_its_own_name(tmp_path):
     settings = CardSettings.of_folder(tmp_path)
-    assert settings.family == tmp_path.name
-    assert settings.defaults == Defaults(25, 2.5, 10)
+    assert (settings.family, settings.licence) == (tmp_path.name, UNSTATED)
+    assert settings.defaults == Defaults(25, 7.5, 10)
+    assert CardSettings.of_folder(tmp_path, is_distilled=True).defaults == Defaults(8, 8.0, 4)
 
 
-@pytest.mark.timeout(240)  # the session's one export
+@pytest.mark.timeout(900)  # the session's one export
 def test_what_is_not_given_comes_from_the_old_card(exported):
     assert CardSettings.of_folder(exported.bundle) == CardSettings(
         "tiny", "CC0-1.0", "float16", Defaults(8, 1.5, 3)

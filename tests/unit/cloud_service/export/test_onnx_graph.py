@@ -12,8 +12,8 @@ safetensors = pytest.importorskip("safetensors.torch", reason="safetensors is no
 
 from cloud_service.export.errors import ExportFailed  # noqa: E402 -- after the skips
 from cloud_service.export.graph_modules import VaeDecoder  # noqa: E402
-from cloud_service.export.onnx_graph import export_module  # noqa: E402
-from tests.unit.cloud_service.export.tiny_pipeline import kl_vae, randomise  # noqa: E402
+from cloud_service.export.onnx_graph import GraphPlan, export_module  # noqa: E402
+from tests.fakes.tiny_pipeline import kl_vae, randomise  # noqa: E402
 
 
 class Classifier(torch.nn.Module):
@@ -55,7 +55,9 @@ def save(module, path, dtype=torch.float16):
 
 
 def export(module, weights, examples, names):
-    return export_module(module, weights, examples, names, weights.with_name("model.onnx"))
+    return export_module(
+        GraphPlan(module, (weights,), weights.with_name("model.onnx"), examples, names)
+    )
 
 
 def run(path, **feeds):
@@ -152,7 +154,9 @@ def test_a_graph_that_differs_from_its_module_is_not_kept(tmp_path):
 def test_a_graph_away_from_its_weights_is_refused(classifier, tmp_path):
     weights = save(classifier, tmp_path / "model.safetensors")
     with pytest.raises(ExportFailed, match="not beside its weights"):
-        export_module(classifier, weights, IMAGES, HEADS, tmp_path / "graphs" / "model.onnx")
+        export_module(
+            GraphPlan(classifier, (weights,), tmp_path / "graphs" / "model.onnx", IMAGES, HEADS)
+        )
 
 
 def test_an_autoencoder_kl_decodes_scales_and_clamps(tmp_path):

@@ -5,9 +5,10 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed (extra: export)")
 diffusers = pytest.importorskip("diffusers", reason="diffusers is not installed (extra: export)")
 
-from cloud_service.export.step_kinds import StepKindUnet  # noqa: E402 -- after the skips
+from cloud_service.export.graph_modules import Unet  # noqa: E402 -- after the skips
+from cloud_service.export.step_kinds import StepKindUnet  # noqa: E402
 from obclip.plan import STEP_KINDS  # noqa: E402
-from tests.unit.cloud_service.export.tiny_pipeline import randomise  # noqa: E402
+from tests.fakes.tiny_pipeline import randomise  # noqa: E402
 
 CACHES = ("skips", "attention_down", "attention_up")
 ON_CACHES = ("unet_shallow", "unet_cached", "unet_up", "unet_up_cached")
@@ -27,7 +28,7 @@ def _unet(layers=2, **options):
         "attention_head_dim": 4,
         "sample_size": 8,
     }
-    return randomise(diffusers.UNet2DConditionModel(**(settings | options)))
+    return Unet(randomise(diffusers.UNet2DConditionModel(**(settings | options))))
 
 
 @pytest.fixture(scope="module", params=["three levels", "no mid block", "one layer"])
@@ -75,7 +76,7 @@ def _close(found, wanted):
 def test_the_whole_unet_is_diffusers(unet):
     examples = _examples()
     with torch.inference_mode():
-        wanted = unet(*examples.values()).sample
+        wanted = unet.model(*examples.values()).sample
     _close(_run(unet, "unet_full", examples)["model_output"], wanted)
     sets = {n: x if x.ndim == 1 else x[:, None] for n, x in examples.items()}
     _close(_run(unet, "unet_reuse", sets)["model_output"][:, 0], wanted)
@@ -104,15 +105,15 @@ def test_attention_of_a_set_is_that_of_its_first_row(unet):
     """o_i = softmax(q* k*^T / sqrt(d)) v_i, computed with explicit maps."""
     sets, candidates = _sets(3), 3
     found = _run(unet, "unet_reuse", sets)
-    own = unet.attn_processors
-    unet.set_attn_processor(_ExplicitPivot(candidates))
+    own = unet.model.attn_processors
+    unet.model.set_attn_processor(_ExplicitPivot(candidates))
     with torch.inference_mode():
-        wanted = unet(
+        wanted = unet.model(
             sets["latents"].flatten(0, 1),
             sets["timestep"].repeat_interleave(candidates),
             sets["encoder_hidden_states"].flatten(0, 1),
         ).sample
-    unet.set_attn_processor(own)
+    unet.model.set_attn_processor(own)
     _close(found["model_output"].flatten(0, 1), wanted)
 
 

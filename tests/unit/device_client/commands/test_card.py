@@ -13,13 +13,13 @@ def test_the_card_of_a_service(
     card: ServiceCard = service_card(tiny_bundle)
     assert facts["models"]["cloud_unet"] == card.models.cloud_unet
     assert facts["limits"]["max_candidates"] == card.limits.max_candidates
-    assert facts["profiles"] == ["bare"]
+    assert facts["profiles"] == ["bare", "balanced"]
 
 
 def test_the_card_as_lines(program: Program, service: ScriptedService) -> None:
     lines = program("card", "--server", service.address).out.splitlines()
     assert any(line.split() == ["latents.channels", "4"] for line in lines)
-    assert any(line.split() == ["profiles", "bare"] for line in lines)
+    assert any(line.split() == ["profiles", "bare,", "balanced"] for line in lines)
 
 
 def test_the_card_of_the_device(program: Program, tiny_bundle: TinyBundle) -> None:

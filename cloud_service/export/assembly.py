@@ -1,0 +1,135 @@
+"""Puts a pair together in the folder that becomes the bundle.
+
+Files are copied: ONNX's libraries refuse weights with more than one hard link, and links that lead
+out of a graph's folder.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from cloud_service.export.pipeline_folder import INDEX, TextFolders
+from cloud_service.export.text_ids import TOKENIZER_FILE, write_fast_tokenizer
+from cloud_service.export.weights_file import weights_in
+
+if TYPE_CHECKING:
+    from cloud_service.export.pair import ModelPair
+
+SECOND = "second"
+DEVICE_UNET = "device_unet"
+_TEXT = {".json", ".txt"}
+
+
+def sources(pair: ModelPair) -> dict[str, Path]:
+    """Folder of the bundle -> the folder that it is made of."""
+    found = {
+        "unet": pair.cloud.unet.path,
+        "vae": pair.vae,
+        "scheduler": pair.cloud.path / "scheduler",
+        DEVICE_UNET: pair.device_unet.path,
+        **_text_sources("", pair.cloud.text),
+    }
+    own = pair.device_text
+    return found | (_text_sources(f"{DEVICE_UNET}/", own) if own else {})
+
+
+def text_folders(bundle: Path, *, is_xl: bool, zeroes: bool) -> TextFolders:
+    """The text encoders of a bundle, or of its device's part.
+
+    Args:
+        bundle: the bundle, or its folder device_unet.
+        is_xl: whether there are two.
+        zeroes: see `TextFolders`.
+    """
+    encoder, tokenizer = bundle / "text_encoder", bundle / "tokenizer"
+    if not is_xl:
+        return TextFolders(encoder, tokenizer)
+    return TextFolders(encoder, tokenizer, encoder / SECOND, tokenizer / SECOND, zeroes)
+
+
+def assemble(pair: ModelPair, bundle: Path, precision: str | None) -> None:
+    """Fill a bundle's folder, without its graphs.
+
+    What lies there already and is the same file stays; so a folder that is both, source and
+    bundle, is left as it is.
+
+    Args:
+        pair: the models.
+        bundle: the folder.
+        precision: "fp16" stores weights in float16, rounding those that are not; "fp32" takes
+            float32 weights alone; None takes what there is.
+
+    Raises:
+        ExportFailed: a source lacks what is needed.
+        OSError: the folder cannot be written.
+    """
+    _put(pair.cloud.path / INDEX, bundle / INDEX)
+    for name, source in sources(pair).items():
+        target = bundle / name
+        for file in sorted(source.iterdir()):
+            if file.suffix in _TEXT:
+                _put(file, target / file.name)
+        if "tokenizer" in name:
+            if not (target / TOKENIZER_FILE).is_file():
+                write_fast_tokenizer(source, target)
+        elif name != "scheduler":
+            _put_weights(source, target, precision)
+
+
+def _text_sources(prefix: str, text: TextFolders) -> dict[str, Path]:
+    found = {}
+    for name, folders in {"text_encoder": text.encoders, "tokenizer": text.tokenizers}.items():
+        for folder, suffix in zip(folders, ("", f"/{SECOND}"), strict=False):
+            found[f"{prefix}{name}{suffix}"] = folder
+    return found
+
+
+def _put_weights(source: Path, target: Path, precision: str | None) -> None:
+    weights = weights_in(source, precision)
+    if precision != "fp16" or ".fp16." in weights.name:
+        name = weights.name
+        _put(weights, target / name)
+    else:
+        name = weights.name.replace(".safetensors", ".fp16.safetensors")
+        _round(weights, target / name)
+    for other in target.glob("*.safetensors"):
+        if other.name != name and other.resolve().parent != source.resolve():
+            other.unlink()  # of an export with another precision
+
+
+def _put(source: Path, target: Path) -> None:
+    if target.exists() and (target.samefile(source) or _stamp(target) == _stamp(source)):
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f"{target.name}.partial")
+    try:
+        shutil.copy2(source, partial)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def _round(source: Path, target: Path) -> None:
+    """Write float16 weights, tensor by tensor in the order of the source."""
+    if target.is_file() and target.stat().st_mtime >= source.stat().st_mtime:
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f"{target.name}.partial")
+    try:
+        with safe_open(source, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- no dict
+        halves = {n: t.half() if t.is_floating_point() else t for n, t in tensors.items()}
+        save_file(halves, partial, metadata={"format": "pt"})
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,89 @@
+"""What an export takes of disk and memory, told before it starts."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cloud_service.export.assembly import sources
+from cloud_service.export.errors import ExportFailed
+from cloud_service.export.weights_file import read_layout, weights_in
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cloud_service.export.pair import ModelPair
+
+_GIB = 2**30
+_GRAPH_BYTES = 4 * 2**20  # the largest graph seen, SDXL's, with room
+# torch, diffusers and ONNX Runtime without a model, and the values between a model's layers.
+_BASE_BYTES = _GIB
+_LARGE_BYTES = _GIB  # of float32: from here the check reads stored weights, see parity
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What an export takes.
+
+    Attributes:
+        disk_bytes: new bytes in the bundle's folder.
+        memory_bytes: about the most at one time.
+    """
+
+    disk_bytes: int
+    memory_bytes: int
+
+    def __str__(self) -> str:
+        disk, memory = self.disk_bytes / _GIB, self.memory_bytes / _GIB
+        return f"about {disk:.2f} GiB of disk and {memory:.1f} GiB of memory"
+
+
+def estimate(pair: ModelPair, bundle: Path, precision: str | None, graphs: int) -> Needs:
+    """Count from the headers of the weights.
+
+    Args:
+        pair: the models.
+        bundle: the folder to fill; need not exist.
+        precision: see `assembly.assemble`.
+        graphs: how many will be written.
+    """
+    disk, memory = graphs * _GRAPH_BYTES, dict[str, int]()
+    for name, source in sources(pair).items():
+        if name == "scheduler" or "tokenizer" in name:
+            continue
+        file = weights_in(source, precision)
+        numbers = sum(tensor.count for tensor in read_layout(file))
+        stored = file.stat().st_size
+        if precision == "fp16" and ".fp16." not in file.name:
+            stored = 2 * numbers
+        if not _is_there(bundle / name / file.name, stored):
+            disk += stored
+        wide = 4 * numbers
+        # Both of SDXL's text encoders are in one graph, so in memory together.
+        part = name.removesuffix("/second")
+        memory[part] = memory.get(part, 0) + wide + (stored if wide > _LARGE_BYTES else wide)
+    return Needs(disk, max(memory.values()) + _BASE_BYTES)
+
+
+def _is_there(path: Path, size: int) -> bool:
+    return path.is_file() and path.stat().st_size == size
+
+
+def require_disk(bundle: Path, needs: Needs) -> None:
+    """Refuse to start what cannot end.
+
+    Raises:
+        ExportFailed: the bundle's file system has fewer free bytes.
+    """
+    free = shutil.disk_usage(_existing(bundle)).free
+    if free < needs.disk_bytes:
+        raise ExportFailed(
+            str(bundle),
+            f"needs {needs.disk_bytes / _GIB:.2f} GiB and its disk has {free / _GIB:.2f}",
+            "free some, or choose another --out",
+        )
+
+
+def _existing(folder: Path) -> Path:
+    return next(path for path in (folder, *folder.resolve().parents) if path.is_dir())

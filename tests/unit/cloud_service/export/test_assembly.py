@@ -1,0 +1,127 @@
+"""What a bundle's folder holds before its graphs, and what an export says it needs."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch", reason="torch is not installed (extra: export)")
+pytest.importorskip("diffusers", reason="diffusers is not installed (extra: export)")
+pytest.importorskip("safetensors", reason="safetensors is not installed (extra: export)")
+
+import tokenizers
+import torch
+from safetensors.torch import load_file
+
+from cloud_service.export.assembly import assemble
+from cloud_service.export.bundle_folder import BundleFolder
+from cloud_service.export.errors import ExportFailed
+from cloud_service.export.needs import estimate
+from cloud_service.export.pair import ModelPair
+from cloud_service.export.weights_file import weights_in
+from tests.fakes.tiny_pipeline import Tiny, edit_json, save_tiny_pair
+
+FAMILY = Path(__file__).parents[4] / "demo_models" / "weights"
+pytestmark = pytest.mark.timeout(120)  # the first test waits for torch
+
+
+def stamps(folder):
+    return {
+        path.relative_to(folder): (path.stat().st_size, path.stat().st_mtime_ns)
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def float32_pair(tmp_path_factory):
+    folders = save_tiny_pair(tmp_path_factory.mktemp("wide"), Tiny(variant=None))
+    return ModelPair(*folders, None, None)
+
+
+def test_the_embedded_family_is_a_pair_like_any_other_and_stays_as_it_is(tmp_path):
+    bundle = shutil.copytree(FAMILY, tmp_path / "weights")
+    pair = ModelPair(bundle, bundle / "device_unet", None, None)
+    before = stamps(bundle)
+    assemble(pair, bundle, None)
+    assert stamps(bundle) == before
+    assert estimate(pair, bundle, None, graphs=0).disk_bytes == 0
+
+
+def test_float16_is_rounded_once_and_float32_is_copied(float32_pair, tmp_path):
+    assemble(float32_pair, tmp_path, "fp16")
+    half = weights_in(tmp_path / "unet")
+    assert half.name == "diffusion_pytorch_model.fp16.safetensors"
+    wide = load_file(weights_in(float32_pair.cloud.path / "unet"))
+    for name, tensor in load_file(half).items():
+        assert torch.equal(tensor, wide[name].half())
+    before = stamps(tmp_path)
+    assemble(float32_pair, tmp_path, "fp16")
+    assert stamps(tmp_path) == before
+    assemble(float32_pair, tmp_path, None)
+    assert [path.name for path in (tmp_path / "unet").glob("*.safetensors")] == [
+        "diffusion_pytorch_model.safetensors"
+    ]
+
+
+def test_float32_is_refused_where_weights_are_float16(saved_pair, tmp_path):
+    pair = ModelPair(*saved_pair, None, None)
+    with pytest.raises(ExportFailed, match="holds 0 weight files of fp32"):
+        assemble(pair, tmp_path, "fp32")
+
+
+def test_the_disk_that_is_told_is_the_disk_that_is_taken(float32_pair, tmp_path):
+    for precision in (None, "fp16"):
+        bundle = tmp_path / str(precision)
+        needs = estimate(float32_pair, bundle, precision, graphs=0)
+        assemble(float32_pair, bundle, precision)
+        weights = sum(path.stat().st_size for path in bundle.rglob("*.safetensors"))
+        # Headers are estimated from the numbers alone where weights are rounded.
+        assert weights == pytest.approx(needs.disk_bytes, rel=0.1)
+        assert estimate(float32_pair, bundle, None, graphs=2).disk_bytes >= 2 * 2**20
+
+
+def test_sdxls_second_text_encoder_lies_in_the_firsts_folder(tmp_path):
+    cloud, device = save_tiny_pair(tmp_path, Tiny(is_xl=True))
+    bundle = tmp_path / "bundle"
+    assemble(ModelPair(cloud, device, None, None), bundle, None)
+    folder = BundleFolder(bundle, 8, 64, has_device_text=False)
+    assert folder.text.second_encoder == bundle / "text_encoder" / "second"
+    assert folder.text.format.embedding_shape == (13, 56)
+    assert folder.text.ids.second_pad_token_id == 0
+    assert folder.text.ids.zeroed == (2, *[3] * 11)
+
+
+def test_a_device_with_its_own_text_encoder_keeps_it_beside_its_unet(tmp_path):
+    cloud, device = save_tiny_pair(tmp_path, Tiny(), shared_seed=5)
+    bundle = tmp_path / "bundle"
+    pair = ModelPair(cloud, device, "cloud", None)
+    assemble(pair, bundle, None)
+    own = BundleFolder(bundle, 8, 64, has_device_text=True).device_text
+    assert own.encoder == bundle / "device_unet" / "text_encoder"
+    assert own.weights_digest == pair.device_text.weights_digest != pair.cloud.text.weights_digest
+
+
+def test_a_tokenizer_of_vocabulary_and_merges_becomes_one_file(pair, tmp_path):
+    cloud, device = pair
+    letters = ["<|startoftext|>", "<|endoftext|>", "a</w>", "o", "l", "d</w>", "ol", "old</w>"]
+    for folder in (cloud / "tokenizer", device / "tokenizer"):
+        shutil.rmtree(folder)
+        folder.mkdir()
+        ids = {word: index for index, word in enumerate(letters)}
+        (folder / "vocab.json").write_text(json.dumps(ids))
+        (folder / "merges.txt").write_text("#version: 0.2\no l\nol d</w>\n")
+        edit_json(
+            folder / "tokenizer_config.json",
+            tokenizer_class="CLIPTokenizer",
+            model_max_length=12,
+            bos_token="<|startoftext|>",  # noqa: S106 -- a vocabulary entry
+            eos_token="<|endoftext|>",  # noqa: S106
+            pad_token="<|endoftext|>",  # noqa: S106
+            unk_token="<|endoftext|>",  # noqa: S106
+        )
+    bundle = tmp_path / "bundle"
+    assemble(ModelPair(cloud, device, None, None), bundle, None)
+    written = tokenizers.Tokenizer.from_file(str(bundle / "tokenizer" / "tokenizer.json"))
+    assert written.encode("a old").ids == [0, 2, 7, 1]
