@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc
 
+from cloud_service.servicer import log_unknown
 from obclip.errors import (
     InvalidBundle,
     InvalidRequest,
@@ -85,7 +86,7 @@ class BundleServicer(service_pb2_grpc.BundleServiceServicer):
         except Exception as error:
             status, words = to_status(error)
             if status is grpc.StatusCode.INTERNAL:
-                _log.exception("a call of the bundle service failed")
+                log_unknown(error)
             await context.abort(status, words)
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 from rich.console import Console
 
 from cloud_service.service import RunningService, running_service
@@ -75,6 +76,8 @@ def _settings(options: dict[str, Any]) -> Settings:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"]))
         raise CannotStart(f"setting {name}: {first['msg']}", "see `obclip serve --help`") from error
+    except SettingsError as error:  # a list that is no JSON
+        raise CannotStart(str(error), 'write lists as JSON: ["bare", "fast"]') from error
 
 
 async def _serve(settings: Settings, *, as_json: bool) -> None:

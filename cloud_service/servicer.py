@@ -100,7 +100,7 @@ async def _answered(context: Context, metrics: Metrics) -> AsyncIterator[None]:
     except Exception as error:
         status, words = to_status(error)
         if status is grpc.StatusCode.INTERNAL:
-            _log_unknown(error)
+            log_unknown(error)
         await context.abort(status, words)
     finally:
         metrics.count_end(status, time.perf_counter() - start)
@@ -115,8 +115,8 @@ async def _deadline(seconds: float) -> AsyncIterator[None]:
         raise DeadlineExceeded from error
 
 
-def _log_unknown(error: Exception) -> None:
-    # Where it happened and its type: the message of an unknown error may quote a prompt.
+def log_unknown(error: Exception) -> None:
+    """Logs where it happened and its type: the message of an unknown error may quote a prompt."""
     frames = "".join(traceback.format_tb(error.__traceback__))
     _log.error("request failed: %s\n%s", type(error).__name__, frames)
 

@@ -177,8 +177,10 @@ async def registered_slots(
             raise CannotStart("Triton refuses shared memory", _REMEDY) from error
         yield SlotPool(slots)
     finally:
-        for slot in slots:
-            await _unregister(triton, slot.name)
+        with contextlib.suppress(TimeoutError):  # a Triton that hangs is stopped next
+            async with asyncio.timeout(_CALL_TIMEOUT_S):
+                for slot in slots:
+                    await _unregister(triton, slot.name)
 
 
 async def _register(triton: InferenceServerClient, layout: Layout) -> Slot:

@@ -119,6 +119,7 @@ class Delivery:
         card = manifest.require(self.pin)
         if not self._is_in_place():
             self._require_size(manifest)
+            self._require_replaceable()
             try:
                 with self._staging() as staging:
                     self._fill(staging, manifest)
@@ -146,6 +147,13 @@ class Delivery:
             )
         return False
 
+    def _require_replaceable(self) -> None:
+        """The last rename would fail there, after everything was fetched."""
+        if self.target.is_symlink() or self.target.is_mount():
+            raise InvalidRequest(
+                "out", "is a link or a mount point", "name a folder that is to be made inside"
+            )
+
     def _require_size(self, manifest: Manifest) -> None:
         if manifest.size_bytes > self.max_bytes:
             raise InvalidRequest(
@@ -157,10 +165,15 @@ class Delivery:
     @contextmanager
     def _staging(self) -> Iterator[Path]:
         """The folder beside the target; this process alone may write there."""
-        staging = self.target.with_name(f"{self.target.name}.{self.pin[:12]}.partial")
-        staging.mkdir(parents=True, exist_ok=True)
-        handle = os.open(staging, os.O_RDONLY)
+        place = self.target.absolute()
+        staging = place.with_name(f"{place.name}.{self.pin[:12]}.partial")
+        staging.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(staging, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
+            if os.fstat(handle).st_uid != os.geteuid():
+                raise InvalidRequest(
+                    "out", f"{staging} is somebody else's", "choose a folder of your own"
+                )
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield staging
         except BlockingIOError as error:
@@ -173,8 +186,12 @@ class Delivery:
         _require_room(staging, manifest)
         for file in manifest.files:
             self._fetch(staging / file.path, file, manifest.size_bytes)
-        (staging / CARD_FILE).write_bytes(manifest.card_json)
+        with (staging / CARD_FILE).open("wb") as card:
+            card.write(manifest.card_json)
+            card.flush()
+            os.fsync(card.fileno())
         open_bundle(staging)  # the whole, as `obclip generate` will see it
+        staging.chmod(0o755)
         staging.replace(self.target)
 
     def _fetch(self, path: Path, file: BundleFile, total: int) -> None:

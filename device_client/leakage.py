@@ -31,6 +31,7 @@ def declared_leakage(skeleton: Skeleton) -> tuple[str, ...]:
         *(block if skeleton.leakage_bits else ()),
         f"the lexicon's version ({skeleton.lexicon_version}) and the model bundle",
         "steps, guidance scale, switch point, profile and seed",
+        "the service's name as you typed it, and how long you are ready to wait",
         "the time, the size of the traffic and this device's network address",
     )
 

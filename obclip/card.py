@@ -329,6 +329,7 @@ class ModelCard:
         _require(0 < len(self.licence) <= 128, "licence is not 1 to 128 characters")
         fits = self.defaults.steps < self.schedule.num_train_timesteps
         _require(fits, "defaults.steps is not below schedule.num_train_timesteps")
+        _require_trained(self.distillation, self.schedule.num_train_timesteps)
 
     @classmethod
     def load(cls, bundle_dir: Path) -> ModelCard:
@@ -578,6 +579,12 @@ def _require_distilled_steps(distillation: Distillation | None, name: str, steps
     if distillation is not None:
         fits = steps <= distillation.original_steps
         _require(fits, f"{name} is above distillation.original_steps")
+
+
+def _require_trained(distillation: Distillation | None, trained: int) -> None:
+    if distillation is not None:
+        fits = distillation.original_steps <= trained and distillation.device_steps < trained
+        _require(fits, "distillation has more steps than schedule.num_train_timesteps")
 
 
 def _times(shape: tuple[int, ...]) -> str:

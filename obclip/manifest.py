@@ -38,6 +38,14 @@ _PATH = re.compile(r"\w[\w.+-]*(/\w[\w.+-]*){1,7}", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
+def _read_card(path: Path) -> bytes:
+    """At most one byte more than a card may have, and nothing of a pipe or a device."""
+    if not path.is_file():
+        raise ValueError(f"it has no {CARD_FILE}")
+    with path.open("rb") as file:
+        return file.read(MAX_CARD_BYTES + 1)
+
+
 @dataclass(frozen=True)
 class BundleFile:
     """One file of a bundle.
@@ -96,7 +104,7 @@ class Manifest:
             InvalidBundle: the card or a part is absent, a file cannot be read or has no plain name.
         """
         try:
-            card_json = (bundle / CARD_FILE).read_bytes()
+            card_json = _read_card(bundle / CARD_FILE)
             files = [
                 BundleFile(f"{FOLDERS[part]}/{name}", sha256_file(path), path.stat().st_size)
                 for part in DEVICE_PARTS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import cached_property, lru_cache, partial
 from hashlib import sha256
 from pathlib import Path
@@ -39,6 +39,7 @@ class Part:
         name: e.g. "unet_full".
         folders: of the models that it is made of.
         onnx_file: the graph.
+        facts: what decides the graph beside the models.
         load: loads them in float32, so that only one part is in memory at a time.
     """
 
@@ -46,15 +47,17 @@ class Part:
     folders: tuple[Path, ...]
     onnx_file: Path
     load: Callable[[], GraphPlan]
+    facts: tuple[Any, ...] = ()
 
     def inputs_digest(self, image_size: int) -> str:
         """SHA-256 of all that decides the graph: models, size and releases of the exporters."""
         releases = {p: importlib.metadata.version(p) for p in ("obclip", "torch", "diffusers")}
-        facts: list[Any] = [self.name, image_size, releases]
+        facts: list[Any] = [self.name, image_size, releases, *self.facts]
         for folder in self.folders:
             weights = weights_in(folder)
             stamp = weights.stat().st_mtime_ns, weights.stat().st_size
-            facts += [read_json(folder / "config.json"), _weights_digest(weights, stamp)]
+            facts += [read_json(folder / "config.json"), weights.name]
+            facts.append(_weights_digest(weights, stamp))
         return sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
@@ -115,7 +118,7 @@ class BundleFolder:
 
     def _text_part(self, name: str, text: TextFolders) -> Part:
         load = partial(self._text_encoder, text)
-        return Part(name, text.encoders, text.encoder / _MODEL, load)
+        return Part(name, text.encoders, text.encoder / _MODEL, load, astuple(text.ids))
 
     def _text_encoder(self, text: TextFolders) -> GraphPlan:
         first = _load(CLIPTextModel, text.encoder, dtype=torch.float32)

@@ -104,10 +104,11 @@ def export(  # noqa: PLR0913, PLR0917 -- each parameter is an option of the comm
         "family": family,
         "licence": licence,
         "wire_type": wire_type,
-        "defaults": defaults and Defaults(*defaults),
+        "defaults": defaults and _defaults(*defaults),
         "device_steps": device_steps,
         "shift": shift,
     }
+    _load("torch")  # before transformers, which only warns that it is absent
     _quieten()
     source = _load("cloud_service.export.source")
     places = (source.locate(place, precision) for place in (cloud, device))
@@ -128,6 +129,13 @@ def _numbers(text: str) -> tuple[int, ...]:
     if not all(number.isdecimal() and 1 <= int(number) <= 4096 for number in numbers):
         raise ExportFailed("--candidates", "is no list of numbers", "write it as 2,6,12,30")
     return tuple(map(int, numbers))
+
+
+def _defaults(steps: int, guidance_scale: float, switch_point: int) -> Defaults:
+    try:
+        return Defaults(steps, guidance_scale, switch_point)
+    except ValueError as error:
+        raise ExportFailed("--defaults", str(error), "change it") from error
 
 
 def _step_kinds(text: str) -> frozenset[str]:

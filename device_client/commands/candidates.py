@@ -113,7 +113,7 @@ def _record(prompt: str, settings: "HidingSettings") -> dict[str, Any]:
     except PromptRefused as refusal:
         return facts | {"refused": refusal.reason, "remedy": refusal.remedy}
     if settings.lexicon is not None:
-        facts["n_without_lexicon"] = _shipped_n(prompt, settings)
+        facts["n_without_lexicon"] = _shipped_n(hidden.halves.skeleton, settings)
     return facts | {"cut": hidden.is_cut} | _public_facts(hidden.halves.skeleton)
 
 
@@ -170,22 +170,26 @@ def _print(prompt: str, settings: "HidingSettings") -> None:
         typer.echo("\nThe prompt's end was cut: the text encoder takes no more.", err=True)
     tell_leakage("The service would learn:", skeleton)
     if settings.lexicon is not None:
-        _tell_effect(prompt, settings, skeleton.n)
+        _tell_effect(skeleton, settings)
 
 
-def _tell_effect(prompt: str, settings: "HidingSettings", n: int) -> None:
+def _tell_effect(skeleton: "Skeleton", settings: "HidingSettings") -> None:
     """Tells what the user's own words change."""
-    shipped = _shipped_n(prompt, settings)
+    shipped = _shipped_n(skeleton, settings)
     without = f"N = {shipped}" if shipped else "refused"
-    typer.echo(f"Your lexicon: N = {n}; without it: {without}.", err=True)
+    typer.echo(f"Your lexicon: N = {skeleton.n}; without it: {without}.", err=True)
 
 
-def _shipped_n(prompt: str, settings: "HidingSettings") -> int:
-    """Returns N with the shipped words alone, 0 if the prompt is refused."""
+def _shipped_n(skeleton: "Skeleton", settings: "HidingSettings") -> int:
+    """Returns N of the first candidate with the shipped words alone, 0 if it is refused.
+
+    Of the first one, not of the prompt: what is printed must not tell which candidate is meant.
+    """
     from device_client.hiding import hide  # noqa: PLC0415  # keeps --help quick
     from obclip.errors import PromptRefused  # noqa: PLC0415  # keeps --help quick
 
     try:
-        return hide(prompt, replace(settings, lexicon=None)).halves.skeleton.n
+        first = skeleton.candidates()[0]
+        return hide(first, replace(settings, lexicon=None)).halves.skeleton.n
     except PromptRefused:
         return 0

@@ -1,6 +1,7 @@
 """`obclip pull`: fetches the device's part of a bundle."""
 
 import json
+import math
 import re
 import sys
 from collections.abc import Iterator
@@ -72,6 +73,8 @@ def pull(  # noqa: PLR0913  # typer reads the command line from the signature
     from device_client.public_side.transport import Endpoint  # noqa: PLC0415  # keeps --help quick
 
     pin = _pin(digest)
+    if not math.isfinite(max_size):
+        raise InvalidRequest("max_size", "is no number", "say it in GiB, e.g. 8")
     endpoint = Endpoint(server, to_tls(tls, tls_ca), timeout)
     opened = _service(endpoint) if folder is None else _folder(FolderSource(folder))
     with opened as source, _progress(quiet=quiet or as_json) as on_bytes:

@@ -222,6 +222,28 @@ def test_a_disk_that_fills_up_leaves_nothing_usable_and_the_pull_goes_on_later(
     assert open_bundle(target).card == tiny_bundle.card
 
 
+def test_a_target_that_no_rename_can_replace_is_refused_before_anything_is_fetched(
+    tiny_bundle: TinyBundle, manifest: Manifest, target: Path, tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    target.symlink_to(empty)
+    with pytest.raises(InvalidRequest, match="is a link or a mount point"):
+        Delivery(FolderSource(tiny_bundle.folder), manifest.pin, target, 64 * MIB).run()
+    assert list(empty.iterdir()) == []
+
+
+def test_a_link_that_waits_in_the_place_of_the_staging_folder_is_not_followed(
+    tiny_bundle: TinyBundle, manifest: Manifest, target: Path, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    target.with_name(f"{target.name}.{manifest.pin[:12]}.partial").symlink_to(elsewhere)
+    with pytest.raises(InvalidRequest, match="out: "):
+        Delivery(FolderSource(tiny_bundle.folder), manifest.pin, target, 64 * MIB).run()
+    assert list(elsewhere.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     "path",
     ["../escaped.json", "vae/../../escaped.json", "/tmp/escaped.json"],  # noqa: S108

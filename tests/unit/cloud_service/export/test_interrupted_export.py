@@ -1,5 +1,6 @@
 """An export that breaks leaves nothing that serves, and goes on where it was."""
 
+import contextlib
 import resource
 import shutil
 import signal
@@ -91,21 +92,23 @@ def test_a_damaged_source_leaves_no_card(exported, tmp_path):
     assert not (bundle / CARD_FILE).exists()
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def small_files():
-    """No file may grow beyond 8 KiB, as on a disk that is full."""
+    """No file may grow beyond 8 KiB, as on a disk that is full; pytest's own output is a file."""
     old_limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     old_handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (8192, old_limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, old_limits)
-    signal.signal(signal.SIGXFSZ, old_handler)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old_limits)
+        signal.signal(signal.SIGXFSZ, old_handler)
 
 
-@pytest.mark.usefixtures("small_files")
 def test_a_full_disk_leaves_nothing_that_serves(exported, tmp_path):
     bundle = tmp_path / "bundle"
-    with pytest.raises(ExportFailed, match="make room or repair it, and export again"):
+    message = "make room or repair it, and export again"
+    with small_files(), pytest.raises(ExportFailed, match=message):
         invoke("--cloud", exported.cloud, "--device", exported.device, "--out", bundle)
     assert not (bundle / CARD_FILE).exists()
     assert not list(bundle.rglob("*.partial"))
