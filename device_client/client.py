@@ -256,7 +256,11 @@ class ObCLIP:
     def _finish_alone(
         self, models: DeviceModels, prompt: str, job: _Job, refusal: str | None
     ) -> GenerationResult:
-        alone = replace(job, settings=replace(job.settings, switch_point=0))
+        steps = job.settings.steps
+        if job.distillation is not None and job.chosen["steps"] is None:
+            steps = job.distillation.device_steps  # the card's default is that of its fast cloud
+        settings = replace(job.settings, steps=steps, switch_point=0)
+        alone = replace(job, settings=settings, distillation=None)
         start = self._start_alone(prompt, alone)
         return _finish(models, replace(start, refusal=refusal), alone)
 

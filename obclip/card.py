@@ -49,7 +49,7 @@ _WIRE_TYPES = {
 }
 _NAME = re.compile(r"[\w.+-]{1,64}", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_MAX_CARD_BYTES = 1 << 20
+MAX_CARD_BYTES = 1 << 20
 # Framing of a message around its tensors.
 _OVERHEAD_BYTES = 1 << 12
 _MAX_MESSAGE_BYTES = (1 << 31) - 1  # of protobuf
@@ -340,7 +340,7 @@ class ModelCard:
         """
         path = bundle_dir / CARD_FILE
         try:
-            if path.stat().st_size > _MAX_CARD_BYTES:
+            if path.stat().st_size > MAX_CARD_BYTES:
                 raise InvalidBundle(str(path), "is over 1 MiB")
             return cls.from_json(path.read_text(encoding="utf-8"))
         except OSError as error:

@@ -16,6 +16,7 @@ from obclip.card import (
     CARD_FILE,
     DEVICE_PARTS,
     FOLDERS,
+    MAX_CARD_BYTES,
     ModelCard,
     digest_files,
     list_folder,
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 MAX_RANGE_BYTES = 1 << 20
 MAX_FILES = 256
-MAX_CARD_BYTES = 1 << 20
 # A card, MAX_FILES files or a range, and the framing around them.
 MAX_MESSAGE_BYTES = (1 << 20) + (1 << 18)
 
