@@ -1,6 +1,7 @@
 """The real parts that many tests need: a bundle, a mock and a real Triton, the whole service."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
@@ -22,6 +23,14 @@ class StartService(Protocol):
     """Starts a service with some settings changed."""
 
     def __call__(self, **settings: object) -> AbstractAsyncContextManager[RunningService]: ...
+
+
+@pytest.fixture(scope="session", autouse=True)
+def heard_ctrl_c() -> Iterator[None]:
+    """Lets Ctrl-C arrive, in child processes too, where a shell had this one ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")
