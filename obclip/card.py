@@ -48,7 +48,7 @@ _WIRE_TYPES = {
     "float32": tensor_pb2.TENSOR_TYPE_FLOAT32,
 }
 _NAME = re.compile(r"[\w.+-]{1,64}", re.ASCII)
-_DIGEST = re.compile(r"[0-9a-f]{64}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 MAX_CARD_BYTES = 1 << 20
 # Framing of a message around its tensors.
 _OVERHEAD_BYTES = 1 << 12
@@ -84,7 +84,7 @@ class ModelDigests:
         _require(bool(_NAME.fullmatch(self.family)), "family is not a short plain name")
         for part in FOLDERS:
             digest = getattr(self, part)
-            _require(bool(_DIGEST.fullmatch(digest)), f"{part} is not a SHA-256 in lower-case hex")
+            _require(is_sha256(digest), f"{part} is not a SHA-256 in lower-case hex")
 
 
 @dataclass(frozen=True)
@@ -326,7 +326,7 @@ class ModelCard:
         _require_step_kinds(self.step_kinds)
         _require_cached_tensors(self.step_kinds, self.cached_tensors)
         _require_distilled_steps(self.distillation, "defaults.steps", self.defaults.steps)
-        _require(0 < len(self.licence) <= 128, "licence is not 1 to 128 characters")
+        require_licence(self.licence)
         fits = self.defaults.steps < self.schedule.num_train_timesteps
         _require(fits, "defaults.steps is not below schedule.num_train_timesteps")
         _require_trained(self.distillation, self.schedule.num_train_timesteps)
@@ -487,6 +487,11 @@ class ServiceCard:
                 raise ModelMismatch(part, ours, theirs)
 
 
+def is_sha256(text: str) -> bool:
+    """Whether a text is a SHA-256 digest as all cards and messages write it: 64 lower-case hex."""
+    return bool(_SHA256.fullmatch(text))
+
+
 def sha256_file(path: Path) -> str:
     """SHA-256 of a file's bytes: 64 lower-case hex digits.
 
@@ -534,6 +539,15 @@ def digest_files(digests: Mapping[str, str]) -> str:
     """The digest of a folder whose files have these names and SHA-256 digests; `digest_folder`."""
     lines = [f"{name} {digests[name]}\n" for name in sorted(digests)]
     return sha256("".join(lines).encode()).hexdigest()
+
+
+def require_licence(licence: str) -> None:
+    """Refuse what a card takes for no licence.
+
+    Raises:
+        ValueError: it is empty or over 128 characters.
+    """
+    _require(0 < len(licence) <= 128, "licence is not 1 to 128 characters")
 
 
 def digest_bundle(bundle_dir: Path, family: str) -> ModelDigests:

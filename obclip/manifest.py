@@ -19,6 +19,7 @@ from obclip.card import (
     MAX_CARD_BYTES,
     ModelCard,
     digest_files,
+    is_sha256,
     list_folder,
     sha256_file,
 )
@@ -35,7 +36,6 @@ MAX_MESSAGE_BYTES = (1 << 20) + (1 << 18)
 
 _MAX_PATH_CHARS = 200
 _PATH = re.compile(r"\w[\w.+-]*(/\w[\w.+-]*){1,7}", re.ASCII)
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def _read_card(path: Path) -> bytes:
@@ -67,7 +67,7 @@ class BundleFile:
     def __post_init__(self) -> None:
         if len(self.path) > _MAX_PATH_CHARS or not _PATH.fullmatch(self.path):
             raise ValueError("a path is not one that lies in a bundle")
-        if not _DIGEST.fullmatch(self.sha256):
+        if not is_sha256(self.sha256):
             raise ValueError("a digest is not a SHA-256 in lower-case hex")
         if not 0 <= self.size_bytes <= 1 << 62:
             raise ValueError("a size is outside 0..2^62")

@@ -263,7 +263,7 @@ _PROFILES = {
 }
 _SWITCHES = {
     Profile.BARE: Switches(),
-    Profile.BALANCED: Switches(trunk_steps=1, shared_until=5, full_every=2),
+    Profile.BALANCED: Switches(shared_until=3, full_every=2),
     Profile.FAST: Switches(trunk_steps=2, shared_until=5, full_every=4),
 }
 

@@ -94,7 +94,7 @@ def cloud_unet(
 
 @app.command()
 def device_unet(
-    work: Work = DEFAULT_WORK, steps: Steps = 1000, processes: Processes = CORES
+    work: Work = DEFAULT_WORK, steps: Steps = 3400, processes: Processes = CORES
 ) -> None:
     """Distil the device UNet (needs: cloud-unet)."""
     make = functools.partial(DeviceUnetTask, _inputs(work), _finished(work / "cloud_unet"))

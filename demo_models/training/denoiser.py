@@ -22,7 +22,6 @@ from obclip.schedule import NoiseSchedule
 
 UNCONDITIONAL_RATE: Final = 0.1
 TEACHER_SHARE: Final = 0.8
-LATE_SHARE: Final = 0.85
 LATE_TIME: Final = 0.8
 SHEET_GUIDANCE: Final = 2.5
 SHEET_STEPS: Final = 25
@@ -114,8 +113,8 @@ class CloudUnetTask:
 class DeviceUnetTask(CloudUnetTask):
     """The cloud's prediction and the data's, in the share TEACHER_SHARE to the rest.
 
-    The device finishes pictures, so LATE_SHARE of its timesteps lie after a hand-over at LATE_TIME
-    (in shares of the schedule: 5 of 25 steps); the others are spread over the whole schedule.
+    The device finishes pictures, so all of its timesteps lie after a hand-over at LATE_TIME (in
+    shares of the schedule: 5 of 25 steps). What it makes alone it was never trained for.
 
     Args:
         inputs: What to train from.
@@ -130,8 +129,7 @@ class DeviceUnetTask(CloudUnetTask):
         self._teacher = prepare(cloud).to(torch.bfloat16).eval().requires_grad_(False)
 
     def _spread(self, uniform: NDArray[np.float64]) -> NDArray[np.float64]:
-        late = uniform / LATE_SHARE
-        return np.where(late < 1, late * LATE_TIME, (uniform - LATE_SHARE) / (1 - LATE_SHARE))
+        return uniform * LATE_TIME
 
     def loss(self, rng: np.random.Generator, count: int) -> tuple[torch.Tensor, dict[str, float]]:
         """Returns the weighted squared error against the teacher and the data."""
