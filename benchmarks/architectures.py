@@ -17,7 +17,7 @@ from diffusers import UNet2DConditionModel
 from rich.console import Console
 from rich.progress import track
 
-from benchmarks.acceleration import machine
+from benchmarks.machine import machine
 from benchmarks.methods import BARE, METHODS, VANILLA, Method
 from benchmarks.page import PAGE, markdown_table, replace_section
 from benchmarks.torch_plans import Place, PlanTimer, example_inputs, split

@@ -94,9 +94,10 @@ def table(rows: list[dict[str, Any]]) -> Table:
     return out
 
 
-def main(
+def main(  # noqa: PLR0913, PLR0917 -- each parameter is an option of the command line
     architecture: Annotated[str, typer.Option(help="sd-v1.4, sdxl or tiny.")] = "sd-v1.4",
     n: Annotated[list[int] | None, typer.Option(help="Candidates; default: 1 to 30.")] = None,
+    switch_point: Annotated[list[int] | None, typer.Option(help="Default: 5 and 10.")] = None,
     device: Annotated[str, typer.Option(help="As torch names it.")] = "cuda",
     repeats: Annotated[int, typer.Option(min=1, help="Of each plan.")] = 5,
     graphs: Annotated[bool, typer.Option(help="Also as CUDA graphs.")] = True,
@@ -113,7 +114,7 @@ def main(
     place = Place(device, torch.float16 if is_gpu else torch.float32)
     timing = Timing(place, repeats, graphs and is_gpu)
     kinds = split(build(architecture, place), place)
-    rows = time_plans(kinds, tuple(n or SIZES), SWITCH_POINTS, timing)
+    rows = time_plans(kinds, tuple(n or SIZES), tuple(switch_point or SWITCH_POINTS), timing)
     machine = torch.cuda.get_device_name(device) if is_gpu else "processor"
     report = {"architecture": architecture, "machine": machine, "torch": torch.__version__}
     json_file.parent.mkdir(parents=True, exist_ok=True)

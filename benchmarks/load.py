@@ -29,8 +29,9 @@ from rich.console import Console
 from rich.table import Table
 from tritonclient.grpc import InferenceServerClient
 
-from benchmarks.acceleration import cell, machine
+from benchmarks.acceleration import cell
 from benchmarks.candidate_sets import candidate_set
+from benchmarks.machine import machine
 from benchmarks.page import PAGE, PICTURES, markdown_table, replace_section
 from benchmarks.system import running_service
 from device_client.client import ObCLIP

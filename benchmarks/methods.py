@@ -27,6 +27,7 @@ class Method:
         profile: how the cloud saves work.
         reuses_maps: False leaves batch reuse out of the profile, which no request can ask for.
         is_alone: the cloud gets the user's prompt alone, so there is no privacy.
+        switches: in the profile's place, which no request can ask for.
     """
 
     name: str
@@ -34,10 +35,13 @@ class Method:
     profile: Profile = Profile.BARE
     reuses_maps: bool = True
     is_alone: bool = False
+    switches: Switches | None = None
 
     @property
     def profile_words(self) -> str:
-        """The profile, and what it is without."""
+        """The profile, and what it is without; a plan of one's own has none."""
+        if self.switches is not None:
+            return "none"
         return self.profile.value if self.reuses_maps else f"{self.profile.value} without reuse"
 
     @property
@@ -56,7 +60,7 @@ class Method:
             k: the switch point of those methods that have one.
             steps: T.
         """
-        saving: Profile | Switches = self.profile
+        saving: Profile | Switches = self.switches or self.profile
         if not self.reuses_maps:
             saving = replace(self.profile.switches(k), reuses_maps=False)
         return make_plan(steps, self.switch_point(k, steps), saving)

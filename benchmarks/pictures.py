@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,22 +43,35 @@ class Candidates:
     seed: int
 
 
+class Finisher(StrEnum):
+    """Whose UNet runs the steps after the switch point."""
+
+    DEVICE = "device"
+    CLOUD = "cloud"
+
+    @property
+    def folder(self) -> str:
+        """Of its UNet in a bundle."""
+        return {Finisher.DEVICE: "device_unet", Finisher.CLOUD: "unet"}[self]
+
+
 class PictureMaker:
     """One bundle's graphs.
 
     Args:
         bundle: the family's folder.
         threads: of ONNX Runtime.
+        finisher: whose UNet finishes the pictures.
 
     Attributes:
         card: the bundle's.
         backend: its cloud models.
     """
 
-    def __init__(self, bundle: Path, threads: int) -> None:
+    def __init__(self, bundle: Path, threads: int, finisher: Finisher = Finisher.DEVICE) -> None:
         self.card = ModelCard.load(bundle)
         self.backend = GraphBackend(bundle, threads)
-        self._device = open_graph(bundle / "device_unet" / "model.onnx", threads)
+        self._finisher = open_graph(bundle / finisher.folder / "model.onnx", threads)
         self._decoder = open_graph(bundle / "vae" / "decoder.onnx", threads)
         self._tokenizer = PromptTokenizer(bundle / "tokenizer" / "tokenizer.json", self.card.text)
         self._service = ServiceCard(
@@ -103,26 +117,26 @@ class PictureMaker:
         return self.finish(state, candidates.prompts, len(plan.steps)), state.latents
 
     def finish(self, state: SolverState, prompts: tuple[str, ...], start: int) -> Pictures:
-        """The device's steps t >= start and its decoder, for all candidates at once."""
+        """The finisher's steps t >= start and the decoder, for all candidates at once."""
         text = asyncio.run(self.backend.encode_text(self._ids(("", *prompts))))
         embeddings = np.concatenate([np.repeat(text[:1], len(prompts), axis=0), text[1:]])
         solver = DpmSolver(self.card.schedule, self.steps)
         for step in range(start, self.steps):
             timestep = float(solver.timesteps[step])
-            output = self._device_output(state.latents, timestep, embeddings)
+            output = self._guided(state.latents, timestep, embeddings)
             state = solver.step(state, output, step)
         (images,) = self._decoder.run(None, {"latents": state.latents})
         pictures: Pictures = (images.transpose(0, 2, 3, 1) * 255).round().astype(np.uint8)
         return pictures
 
-    def _device_output(self, latents: Array, timestep: float, embeddings: Array) -> Array:
+    def _guided(self, latents: Array, timestep: float, embeddings: Array) -> Array:
         both = np.concatenate([latents, latents])
         feeds = {
             "latents": both,
             "timestep": np.full(len(both), timestep, np.float32),
             "encoder_hidden_states": embeddings,
         }
-        without, with_text = np.split(self._device.run(None, feeds)[0], 2)
+        without, with_text = np.split(self._finisher.run(None, feeds)[0], 2)
         return guide(without, with_text, self.card.defaults.guidance_scale)
 
     def _ids(self, prompts: tuple[str, ...]) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""Judges portraits with the family's attribute classifier: accuracies and the Frechet distance."""
+"""Judges portraits with the family's attribute classifier: accuracies and Frechet distances."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from demo_models.portrait import GLASSES, VALUES, Portrait, attribute_indices
 
 JUDGED: Final = ("gender", "age", "ethnicity", "glasses", "hat", "background", "expression")
 _BATCH: Final = 50
+_RESAMPLES: Final = 300
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def accuracies(verdict: Verdict, portraits: list[Portrait]) -> dict[str, float]:
         portraits: what was asked for.
     """
     wanted = [attribute_indices(portrait) for portrait in portraits]
-    hits = {n: verdict.guesses[n] == np.array([w[n] for w in wanted]) for n in JUDGED}
+    hits = _hits(verdict, wanted)
     figures = {name: float(hit.mean()) for name, hit in hits.items()}
     wearing = np.array([w["glasses"] == GLASSES.index(True) for w in wanted])
     figures["glasses_recall"] = float(hits["glasses"][wearing].mean())
@@ -76,24 +77,63 @@ def accuracies(verdict: Verdict, portraits: list[Portrait]) -> dict[str, float]:
     return figures
 
 
-def frechet_distance(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> float:
-    """Distance of two sets of features as normal distributions (Heusel et al., arXiv 1706.08500).
+def all_right(verdict: Verdict, portraits: list[Portrait]) -> NDArray[np.bool_]:
+    """Whether all attributes of each image are right, (images,)."""
+    hits = _hits(verdict, [attribute_indices(portrait) for portrait in portraits])
+    right: NDArray[np.bool_] = np.all(list(hits.values()), axis=0)
+    return right
 
-    |m1 - m2|^2 + tr(S1 + S2 - 2 (S1^1/2 S2 S1^1/2)^1/2).
+
+def _hits(verdict: Verdict, wanted: list[dict[str, int]]) -> dict[str, NDArray[np.bool_]]:
+    return {n: verdict.guesses[n] == np.array([w[n] for w in wanted]) for n in JUDGED}
+
+
+class FrechetDistance:
+    """Distance to a set of features as normal distributions (Heusel et al., arXiv 1706.08500).
+
+    |m1 - m2|^2 + tr(S1 + S2 - 2 (S2^1/2 S1 S2^1/2)^1/2).
 
     Args:
-        ours: (a, features).
-        theirs: (b, features).
+        reference: (pictures, features) float32.
     """
-    first, second = ours.astype(np.float64), theirs.astype(np.float64)
-    shift = first.mean(axis=0) - second.mean(axis=0)
-    cov_1, cov_2 = np.cov(first, rowvar=False), np.cov(second, rowvar=False)
-    root = _square_root(cov_1)
-    middle = _square_root(root @ cov_2 @ root)
-    return float(shift @ shift + np.trace(cov_1 + cov_2 - 2 * middle))
 
+    def __init__(self, reference: NDArray[np.float32]) -> None:
+        wide = reference.astype(np.float64)
+        self._mean, covariance = wide.mean(axis=0), np.cov(wide, rowvar=False)
+        values, vectors = np.linalg.eigh(covariance)
+        self._root = (vectors * np.sqrt(values.clip(min=0))) @ vectors.T
+        self._trace = float(values.sum())
 
-def _square_root(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
-    root: NDArray[np.float64] = (vectors * np.sqrt(values.clip(min=0))) @ vectors.T
-    return root
+    def to(self, features: NDArray[np.float32]) -> float:
+        """The distance of (pictures, features)."""
+        wide = features.astype(np.float64)
+        shift = wide.mean(axis=0) - self._mean
+        covariance = np.cov(wide, rowvar=False)
+        middle = np.linalg.eigvalsh(self._root @ covariance @ self._root)
+        shared = np.sqrt(middle.clip(min=0)).sum()
+        return float(shift @ shift + np.trace(covariance) + self._trace - 2 * shared)
+
+    def difference(
+        self, ours: NDArray[np.float32], theirs: NDArray[np.float32], rng: np.random.Generator
+    ) -> tuple[float, float, float]:
+        """How much farther our pictures are than theirs, paired by prompt.
+
+        Prompts are resampled, the same ones for both. A resample repeats pictures, which moves both
+        distances, so only its spread is used.
+
+        Args:
+            ours: (prompts, N, features) float32.
+            theirs: of the same prompts and noise.
+            rng: source of the resamples.
+
+        Returns:
+            The difference, and its 95 % interval: 1.96 standard deviations over 300 resamples to
+            either side.
+        """
+        mean = self._minus(ours, theirs)
+        drawn = rng.integers(len(ours), size=(_RESAMPLES, len(ours)))
+        spread = 1.96 * float(np.std([self._minus(ours[p], theirs[p]) for p in drawn], ddof=1))
+        return mean, mean - spread, mean + spread
+
+    def _minus(self, ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> float:
+        return self.to(np.concatenate(ours)) - self.to(np.concatenate(theirs))

@@ -2,13 +2,15 @@
 
 Each prompt states its attributes; the family's classifier says whether the picture has them.
 `renders` and `reconstructions` are the ceilings: the renderer's own pictures, and those after the
-autoencoder.
+autoencoder. In the rows "unguided" the device's steps have no guidance, which halves their cost;
+their differences to the same row with guidance are paired, prompt by prompt.
 """
 
 from __future__ import annotations
 
 import json
-import platform
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -20,14 +22,29 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.portrait_judge import PortraitJudge, Verdict, accuracies, frechet_distance
+from benchmarks.fairness import mean_interval
+from benchmarks.machine import machine
+from benchmarks.portrait_judge import (
+    FrechetDistance,
+    PortraitJudge,
+    Verdict,
+    accuracies,
+    all_right,
+)
 from benchmarks.sampling import Run, Sampler
 from demo_models.captions import caption
 from demo_models.portrait import Portrait, sample_portrait
 from demo_models.renderer import render
+from device_client.bundle import open_bundle
+from device_client.private_side.choice import Choice
+from device_client.private_side.denoiser import DeviceShare
+from device_client.private_side.device_models import DeviceModels
+from obclip.noise import initial_latents
+from obclip.solver import SolverState
 
 BUNDLE: Final = Path("demo_models/weights")
 REFERENCE_SEED: Final = 77
+UNGUIDED: Final = "_unguided"
 COLUMNS: Final = (
     "gender", "age", "ethnicity", "glasses", "glasses_recall", "hat", "background", "expression",
     "all", "frechet",
@@ -57,34 +74,98 @@ def _reconstruct(bundle: Path, images_u8: NDArray[np.uint8]) -> NDArray[np.uint8
     return np.stack(rebuilt)
 
 
-def measure(bundle: Path, count: int, seed: int, guidance: float | None) -> dict[str, Any]:
-    """Makes the pictures of every method and judges them.
+@dataclass(frozen=True)
+class Setting:
+    """What is measured.
 
-    Args:
+    Attributes:
         bundle: the family's folder.
         count: prompts.
         seed: of the prompts; the noise of prompt i has seed `seed * 100000 + i`.
         guidance: scale; None is the card's.
+        rounds: of timed pictures.
+        threads: of ONNX Runtime.
     """
-    sampler, judge = Sampler(bundle), PortraitJudge(bundle)
-    steps = sampler.card.defaults.steps
-    scale = sampler.card.defaults.guidance_scale if guidance is None else guidance
-    portraits, prompts = held_out(seed, count)
-    seeds = [seed * 100_000 + i for i in range(count)]
+
+    bundle: Path
+    count: int
+    seed: int
+    guidance: float | None
+    rounds: int
+    threads: int
+
+    @property
+    def seeds(self) -> list[int]:
+        """Of the noise of each prompt."""
+        return [self.seed * 100_000 + i for i in range(self.count)]
+
+
+def runs(steps: int, scale: float) -> dict[str, Run]:
+    """The ways to make a picture, by name."""
+    found = {"cloud_only": Run(steps, steps, scale)}
+    for name, k in (("hybrid_k10", 10), ("hybrid_k5", 5), ("device_only", 0)):
+        found[name] = Run(steps, k, scale)
+        found[name + UNGUIDED] = Run(steps, k, scale, device_guidance_scale=1.0)
+    return found
+
+
+def measure(setting: Setting) -> dict[str, Any]:
+    """Makes the pictures of every method, judges them, and times the device."""
+    sampler, judge = Sampler(setting.bundle, setting.threads), PortraitJudge(setting.bundle)
+    defaults = sampler.card.defaults
+    scale = defaults.guidance_scale if setting.guidance is None else setting.guidance
+    ways = runs(defaults.steps, scale)
+    device_s = time_device(setting, ways, sampler)
+    portraits, prompts = held_out(setting.seed, setting.count)
     renders = np.stack([render(portrait) for portrait in portraits])
-    pictures = {"renders": renders, "reconstructions": _reconstruct(bundle, renders)}
-    switch_points = {"cloud_only": steps, "hybrid_k10": 10, "hybrid_k5": 5, "device_only": 0}
-    for name, k in track(switch_points.items(), "sampling", console=Console(stderr=True)):
-        pictures[name] = sampler.pictures(prompts, seeds, Run(steps, k, scale))
-    reference = judge.judge(_reference_renders(count)).features
-    rows = {n: _row(judge.judge(images), portraits, reference) for n, images in pictures.items()}
-    setting = {"prompts": count, "seed": seed, "guidance_scale": scale, "steps": steps}
-    return {**rows, "setting": setting, "machine": machine()}
+    pictures = {"renders": renders, "reconstructions": _reconstruct(setting.bundle, renders)}
+    for name, run in track(ways.items(), "sampling", console=Console(stderr=True)):
+        pictures[name] = sampler.pictures(prompts, setting.seeds, run)
+    reference = FrechetDistance(judge.judge(_reference_renders(setting.count)).features)
+    verdicts = {name: judge.judge(images) for name, images in pictures.items()}
+    rows: dict[str, Any] = {}
+    for name, verdict in verdicts.items():
+        distance = {"frechet": reference.to(verdict.features)}
+        rows[name] = accuracies(verdict, portraits) | distance | device_s.get(name, {})
+        if name.endswith(UNGUIDED):
+            guided = verdicts[name.removesuffix(UNGUIDED)]
+            rows[name] |= _over(guided, verdict, portraits, reference)
+    facts = {"prompts": setting.count, "seed": setting.seed, "guidance_scale": scale}
+    facts |= {"steps": defaults.steps, "rounds": setting.rounds, "threads": setting.threads}
+    return {**rows, "setting": facts, "machine": machine()}
 
 
-def _row(verdict: Verdict, portraits: list[Portrait], reference: NDArray[np.float32]) -> Any:
-    distance = frechet_distance(verdict.features, reference)
-    return accuracies(verdict, portraits) | {"frechet": distance}
+def _over(
+    guided: Verdict, unguided: Verdict, portraits: list[Portrait], reference: FrechetDistance
+) -> dict[str, Any]:
+    """What is gained without guidance, with 95 % intervals over the prompts."""
+    rng = np.random.default_rng(0)
+    right = [all_right(verdict, portraits).astype(np.float64) for verdict in (unguided, guided)]
+    pairs = (unguided.features[:, None], guided.features[:, None])
+    return {
+        "all_over_guided": mean_interval(right[0] - right[1], rng),
+        "frechet_over_guided": reference.difference(*pairs, rng),
+    }
+
+
+def time_device(
+    setting: Setting, ways: dict[str, Run], sampler: Sampler
+) -> dict[str, dict[str, float]]:
+    """Seconds of the private side for one picture, all ways in turn; the first round warms up."""
+    models = DeviceModels(open_bundle(setting.bundle), setting.threads)
+    noise = initial_latents(setting.seed, 1, sampler.card.latents.shape)
+    state, choice = SolverState(noise, noise), Choice(0, held_out(setting.seed, 1)[1][0])
+    found: dict[str, list[float]] = {name: [] for name in ways}
+    for turn in range(setting.rounds + 1):
+        for name, run in ways.items():
+            share = DeviceShare(run.steps, run.switch_point, run.scale(run.steps))
+            begin = time.perf_counter()
+            models.finish(state, choice, "", share, lambda _done, _total: None)
+            found[name] += [time.perf_counter() - begin] if turn else []
+    return {
+        name: {"device_s": float(np.median(s)), "device_s_spread": float(np.ptp(s))}
+        for name, s in found.items()
+    }
 
 
 def _reference_renders(count: int) -> NDArray[np.uint8]:
@@ -93,35 +174,37 @@ def _reference_renders(count: int) -> NDArray[np.uint8]:
     return np.stack([render(sample_portrait(rng, held_out=True)) for _ in range(max(count, 1000))])
 
 
-def machine() -> dict[str, str]:
-    """Returns what ran the measurement."""
-    return {
-        "processor": platform.processor() or platform.machine(),
-        "python": platform.python_version(),
-        "onnxruntime": onnxruntime.__version__,
-    }
-
-
 def table(figures: dict[str, Any]) -> Table:
     """Returns the figures as a table, accuracies in per cent."""
-    out = Table("method", *COLUMNS)
+    out = Table("method", *COLUMNS, "device_s", "all, unguided - guided", "frechet, same")
     for name, row in figures.items():
         if name not in {"setting", "machine"}:
             shares = [f"{100 * row[c]:.1f}" for c in COLUMNS[:-1]]
-            out.add_row(name, *shares, f"{row['frechet']:.3g}")
+            seconds = f"{row['device_s']:.3f}" if "device_s" in row else "-"
+            gains = [_gain(row.get("all_over_guided"), 100), _gain(row.get("frechet_over_guided"))]
+            out.add_row(name, *shares, f"{row['frechet']:.3g}", seconds, *gains)
     return out
 
 
-def main(
+def _gain(interval: tuple[float, float, float] | None, times: float = 1) -> str:
+    if interval is None:
+        return "-"
+    mean, low, high = (times * value for value in interval)
+    return f"{mean:+.2f} ({low:+.2f} to {high:+.2f})"
+
+
+def main(  # noqa: PLR0913, PLR0917 -- each parameter is an option of the command line
     prompts: Annotated[int, typer.Option(help="Prompts, all of held-out combinations.")] = 300,
     seed: Annotated[int, typer.Option(help="Seed of prompts and noise.")] = 1,
     guidance: Annotated[float | None, typer.Option(help="Scale; default: the card's.")] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Of timed pictures.")] = 9,
+    threads: Annotated[int, typer.Option(min=1, help="Of ONNX Runtime.")] = 2,
     bundle: Annotated[Path, typer.Option(help="The family's folder.")] = BUNDLE,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write figures here.")] = None,
 ) -> None:
     """Measure the quality of the demo family."""
-    figures = measure(bundle, prompts, seed, guidance)
-    Console().print(table(figures))
+    figures = measure(Setting(bundle, prompts, seed, guidance, rounds, threads))
+    Console(width=max(150, Console().width)).print(table(figures))
     if json_file:
         json_file.parent.mkdir(parents=True, exist_ok=True)
         json_file.write_text(json.dumps(figures, indent=2) + "\n")

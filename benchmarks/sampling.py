@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,7 @@ from obclip.guidance import guide
 from obclip.noise import initial_latents
 from obclip.solver import DpmSolver, SolverState
 
+Array = NDArray[np.float32]
 BATCH: Final = 24
 _UNET_INPUTS: Final = frozenset({"latents", "timestep", "encoder_hidden_states"})
 
@@ -28,12 +30,19 @@ class Run:
     Attributes:
         steps: T.
         switch_point: steps t < k run on the cloud UNet, the others on the device UNet.
-        guidance_scale: of both.
+        guidance_scale: of the steps t < k, and of the others when they have none of their own.
+        device_guidance_scale: of the device's steps; 1 is no guidance, at half the cost.
     """
 
     steps: int
     switch_point: int
     guidance_scale: float
+    device_guidance_scale: float | None = None
+
+    def scale(self, step: int) -> float:
+        """Guidance of a step."""
+        own = self.device_guidance_scale
+        return self.guidance_scale if own is None or step < self.switch_point else own
 
 
 class Sampler:
@@ -55,7 +64,7 @@ class Sampler:
         self._device = Graph(bundle / "device_unet" / "model.onnx", _UNET_INPUTS, threads)
         self._decoder = ImageDecoder(bundle / "vae" / "decoder.onnx", threads)
 
-    def encode(self, prompts: list[str]) -> NDArray[np.float32]:
+    def encode(self, prompts: list[str]) -> Array:
         """Returns the text states of prompts, (prompts, L, D)."""
         return self._text_encoder.run(
             input_ids=np.stack([self._tokenizer.ids(prompt) for prompt in prompts])
@@ -69,7 +78,7 @@ class Sampler:
         ]
         return np.concatenate(parts)
 
-    def latents(self, prompts: list[str], seeds: list[int], run: Run) -> NDArray[np.float32]:
+    def latents(self, prompts: list[str], seeds: list[int], run: Run) -> Array:
         """Returns the clean latents of a few prompts, (prompts, C, H, W)."""
         text = self.encode([""] * len(prompts) + prompts)
         shape = self.card.latents.shape
@@ -77,10 +86,15 @@ class Sampler:
         solver, state = DpmSolver(self.card.schedule, run.steps), SolverState(noise)
         for step in range(run.steps):
             unet = self._cloud if step < run.switch_point else self._device
-            both = np.concatenate([state.latents, state.latents])
-            times = np.full(len(both), solver.timesteps[step], np.float32)
-            output = unet.run(latents=both, timestep=times, encoder_hidden_states=text)
-            without, with_text = np.split(output, 2)
-            guided = guide(without, with_text, run.guidance_scale)
-            state = solver.step(state, guided, step)
+            predict = partial(_predict, unet, timestep=float(solver.timesteps[step]))
+            output = predict(state.latents, text=text[len(prompts) :])
+            if (scale := run.scale(step)) != 1:
+                without = predict(state.latents, text=text[: len(prompts)])
+                output = guide(without, output, scale)
+            state = solver.step(state, output, step)
         return state.latents
+
+
+def _predict(unet: Graph, latents: Array, *, text: Array, timestep: float) -> Array:
+    times = np.full(len(latents), timestep, np.float32)
+    return unet.run(latents=latents, timestep=times, encoder_hidden_states=text)

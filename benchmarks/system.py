@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from benchmarks.methods import Method
 from benchmarks.pictures import Candidates, PictureMaker
+from cloud_service import parent_death
 from cloud_service.denoising import Cost
 from cloud_service.triton_client import TritonClient
 from device_client.bundle import open_bundle
@@ -88,7 +89,9 @@ def running_service(bundle: Path, **settings: str) -> Iterator[Service]:
         "model_call_timeout_s": f"{_PATIENCE_S:.0f}",
     } | settings
     environment = os.environ | {f"OBCLIP_{k.upper()}": value for k, value in chosen.items()}
-    command = [str(_OBCLIP), "serve", "--bundle", str(bundle), "--listen", "127.0.0.1:0", "--json"]
+    command = parent_death.bound_to_us(
+        str(_OBCLIP), "serve", "--bundle", str(bundle), "--listen", "127.0.0.1:0", "--json"
+    )
     with subprocess.Popen(  # noqa: S603 -- our own program
         command, stdout=subprocess.PIPE, text=True, env=environment
     ) as process:

@@ -24,7 +24,7 @@ from obclip.v1 import bundle_pb2, service_pb2_grpc
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
-_MAX_CALLS = 32  # at a time; generations keep their places
+MAX_CALLS = 32  # at a time; generations keep their places
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +35,9 @@ class BundleServicer(service_pb2_grpc.BundleServiceServicer):
     A path is only ever looked up in the manifest, which was made from the folder at the start: what
     a caller writes is never a path on the disk. It answers the same to every caller.
 
+    A call keeps its place until its answer has left, so that readers who are slow or stand still
+    cannot fill the memory with answers; how long they may is the server's `connection_age_s`.
+
     Args:
         manifest: of a whole bundle, or None to offer nothing.
         bundle: its folder.
@@ -43,7 +46,7 @@ class BundleServicer(service_pb2_grpc.BundleServiceServicer):
     def __init__(self, manifest: Manifest | None, bundle: Path) -> None:
         self._manifest = manifest
         self._bundle = bundle
-        self._calls = asyncio.Semaphore(_MAX_CALLS)
+        self._taken = 0
 
     async def GetBundleManifest(  # noqa: N802 -- gRPC's names
         self, request: bundle_pb2.GetBundleManifestRequest, context: Context
@@ -79,15 +82,24 @@ class BundleServicer(service_pb2_grpc.BundleServiceServicer):
     async def _answered(self, context: Context) -> AsyncIterator[None]:
         """Takes one of the places, and turns any error into the status that the table names."""
         try:
-            if self._calls.locked():
-                raise QueueFull
-            async with self._calls:
-                yield
+            self._take_place(context)
+            yield
         except Exception as error:
             status, words = to_status(error)
             if status is grpc.StatusCode.INTERNAL:
                 log_unknown(error)
             await context.abort(status, words)
+
+    def _take_place(self, context: Context) -> None:
+        if self._taken >= MAX_CALLS:
+            raise QueueFull
+        self._taken += 1
+        # Called when the answer has left, or never will.
+        context.add_done_callback(self._free_place)  # type: ignore[arg-type]  # typed as a class
+
+    def _free_place(self, context: Context) -> None:
+        del context
+        self._taken -= 1
 
 
 def add_bundle_service(server: grpc.aio.Server, bundle: Path) -> None:

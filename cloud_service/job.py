@@ -1,18 +1,15 @@
 """A request that was checked: what the orchestrator works on."""
 
-import re
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cloud_service.tokenizer import PromptTokenizer
-from obclip.card import Limits, ServiceCard
+from obclip.card import Limits, ServiceCard, is_sha256
 from obclip.errors import InvalidRequest, ModelMismatch, TooManyCandidates
 from obclip.plan import Plan, Profile, Rows, make_plan
 from obclip.v1 import generation_pb2
-
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +88,7 @@ def _plan(request: generation_pb2.GenerateRequest, card: ServiceCard) -> Plan:
 def _check_digest(stated: str, ours: str) -> None:
     if stated != ours:
         # What is no digest is not repeated: it could be anything.
-        theirs = stated if _DIGEST.fullmatch(stated) else "none"
+        theirs = stated if is_sha256(stated) else "none"
         raise ModelMismatch("cloud_unet", ours=ours, theirs=theirs)
 
 

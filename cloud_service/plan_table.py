@@ -46,7 +46,7 @@ def plan(  # noqa: PLR0913, PLR0917 -- each parameter is an option of the comman
     card = ModelCard.load(bundle or embedded_bundle())
     whole = card.defaults.steps if steps is None else steps
     k = card.defaults.switch_point if switch_point is None else switch_point
-    chosen = make_plan(whole, k, _changed(profile.switches(k), switch or []))
+    chosen = make_plan(whole, k, changed(profile.switches(k), switch or []))
     facts = _facts(chosen, n, card.step_kinds)
     vanilla = plan_cost(make_plan(whole, whole, Profile.BARE), n, card.step_kinds)
     name = " + ".join([profile.value, *(switch or [])])
@@ -58,8 +58,16 @@ def plan(  # noqa: PLR0913, PLR0917 -- each parameter is an option of the comman
         Console().print(_table(facts))
 
 
-def _changed(switches: Switches, changes: list[str]) -> Switches:
-    """Switches after changes "name=value"; the value is a number, yes, no, or none."""
+def changed(switches: Switches, changes: list[str]) -> Switches:
+    """Switches after changes.
+
+    Args:
+        switches: before.
+        changes: each "name=value"; the value is a number, yes, no, or none.
+
+    Raises:
+        InvalidRequest: a name or a value does not exist.
+    """
     known = [field.name for field in fields(Switches)]
     values: dict[str, Any] = {}
     for change in changes:

@@ -15,6 +15,7 @@ _OVERHEAD_BYTES = 1 << 14
 _FRAMING_BYTES = 8  # of one repeated string
 _CALLS_BESIDE_GENERATIONS = 64
 _IDENTITY_ONLY = 1
+_CONNECTION_AGE_S = 1800.0
 
 
 class Health:
@@ -35,10 +36,20 @@ class Health:
         await self.servicer.enter_graceful_shutdown()
 
 
-def build_server(card: ServiceCard, max_running: int) -> grpc.aio.Server:
-    """Makes the server; it neither listens nor serves anything yet."""
+def build_server(
+    card: ServiceCard, max_running: int, connection_age_s: float = _CONNECTION_AGE_S
+) -> grpc.aio.Server:
+    """Makes the server; it neither listens nor serves anything yet.
+
+    Args:
+        card: with the limits.
+        max_running: generations at a time.
+        connection_age_s: seconds after which a connection takes no new calls; clients open another
+            for these. One deadline of a request later it is closed. So a caller who reads nothing
+            and yet is alive holds its answer for no longer than both.
+    """
     return grpc.aio.server(
-        options=_options(card),
+        options=[*_options(card), *_connection_bounds(card.limits, connection_age_s)],
         maximum_concurrent_rpcs=max_running + card.limits.max_queue + _CALLS_BESIDE_GENERATIONS,
     )
 
@@ -67,6 +78,13 @@ def _options(card: ServiceCard) -> list[tuple[str, int]]:
         ("grpc.keepalive_time_ms", 30_000),
         ("grpc.keepalive_timeout_ms", 10_000),
         ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ]
+
+
+def _connection_bounds(limits: Limits, age_s: float) -> list[tuple[str, int]]:
+    return [
+        ("grpc.max_connection_age_ms", int(1000 * age_s)),
+        ("grpc.max_connection_age_grace_ms", 1000 * limits.request_timeout_s),
     ]
 
 

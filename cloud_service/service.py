@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
@@ -256,11 +257,12 @@ def _with_kinds_of(card: ModelCard, profiles: Collection[Profile]) -> ModelCard:
     """The card with the step kinds that these profiles need."""
     needed = frozenset[str]().union(*(profile.step_kinds() for profile in profiles))
     kinds = tuple(kind for kind in card.step_kinds if kind.name in needed)
-    lacking = needed - {kind.name for kind in kinds}
-    if lacking or not kinds:
+    known = {kind.name for kind in card.step_kinds}
+    if not kinds or not needed <= known:
+        offered = [profile.value for profile in Profile if profile.step_kinds() <= known]
         raise CannotStart(
-            f"the bundle lacks {', '.join(sorted(lacking)) or 'every step kind'}",
-            "export it again, or change OBCLIP_PROFILES",
+            f"the bundle lacks {', '.join(sorted(needed - known)) or 'every step kind'}",
+            f"set OBCLIP_PROFILES='{json.dumps(offered)}', or export it with more --profiles",
         )
     return replace(card, step_kinds=kinds)
 

@@ -42,8 +42,7 @@ async def share_weights(bundle: Path, folder: Path, graphs: Iterable[str]) -> No
     """
     command = [sys.executable, "-P", "-m", __name__, str(bundle), str(folder), *graphs]
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", "-S", parent_death.__file__, str(os.getpid())),
-        *command,
+        *parent_death.bound_to_us(*command),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,

@@ -252,9 +252,7 @@ async def _spawn(
     with contextlib.ExitStack() as stack:
         output = stack.enter_context(log.open("wb")) if log else sys.stderr
         return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", parent_death.__file__, str(os.getpid())),
-            str(installation.binary),
-            *arguments,
+            *parent_death.bound_to_us(str(installation.binary), *arguments),
             cwd=folder,
             env=_environment(installation),
             stdin=asyncio.subprocess.DEVNULL,

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from itertools import product
 from pathlib import Path
-from types import TracebackType
 from typing import Self, Unpack
 
 import numpy as np
@@ -109,7 +108,7 @@ class ObCLIP:
         bundle: Path | None = None,
         *,
         tls: Tls | None = None,
-        timeout_s: float = 120.0,
+        timeout_s: float | None = None,
         threads: int | None = None,
     ) -> Self:
         """Connects to a service and checks that it runs the same model family.
@@ -118,7 +117,8 @@ class ObCLIP:
             address: "host:port".
             bundle: Folder of the model bundle; None is the embedded family.
             tls: How to encrypt; None is plain text, for a service on this machine.
-            timeout_s: Deadline of each call, seconds, 0.1..86400.
+            timeout_s: Deadline of each call, seconds, 0.1..86400; None is a minute, and for a
+                generation as long as the service allows.
             threads: Threads of the models on this device; None is up to four.
 
         Raises:
@@ -204,12 +204,7 @@ class ObCLIP:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exception: object) -> None:
         self.close()
 
     @cached_property

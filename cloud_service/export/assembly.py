@@ -1,4 +1,4 @@
-"""Puts a pair together in the folder that becomes the bundle.
+"""Puts a pair together in the folder that becomes the bundle, and takes away what is of another.
 
 Files are copied: ONNX's libraries refuse weights with more than one hard link, and links that lead
 out of a graph's folder.
@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from cloud_service.export.pipeline_folder import INDEX, TextFolders
 from cloud_service.export.text_ids import TOKENIZER_FILE, write_fast_tokenizer
 from cloud_service.export.weights_file import weights_in
+from obclip.card import FOLDERS, list_folder
 
 if TYPE_CHECKING:
     from cloud_service.export.pair import ModelPair
@@ -56,7 +57,8 @@ def assemble(pair: ModelPair, bundle: Path, precision: str | None) -> None:
     """Fill a bundle's folder, without its graphs.
 
     What lies there already and is the same file stays; so a folder that is both, source and
-    bundle, is left as it is.
+    bundle, is left as it is. What another pair's export left, and this one lacks, goes: the card's
+    digests would cover it.
 
     Args:
         pair: the models.
@@ -69,16 +71,10 @@ def assemble(pair: ModelPair, bundle: Path, precision: str | None) -> None:
         OSError: the folder cannot be written.
     """
     _put(pair.cloud.path / INDEX, bundle / INDEX)
+    kept: set[Path] = set()
     for name, source in sources(pair).items():
-        target = bundle / name
-        for file in sorted(source.iterdir()):
-            if file.suffix in _TEXT:
-                _put(file, target / file.name)
-        if "tokenizer" in name:
-            if not (target / TOKENIZER_FILE).is_file():
-                write_fast_tokenizer(source, target)
-        elif name != "scheduler":
-            _put_weights(source, target, precision)
+        kept |= _put_part(name, source, bundle / name, precision)
+    _clear(pair, bundle, kept)
 
 
 def _text_sources(prefix: str, text: TextFolders) -> dict[str, Path]:
@@ -89,17 +85,59 @@ def _text_sources(prefix: str, text: TextFolders) -> dict[str, Path]:
     return found
 
 
-def _put_weights(source: Path, target: Path, precision: str | None) -> None:
+def _put_part(name: str, source: Path, target: Path, precision: str | None) -> set[Path]:
+    """Put one folder of `sources` into the bundle; gives the files that are its own."""
+    texts = [file for file in sorted(source.iterdir()) if file.suffix in _TEXT]
+    for file in texts:
+        _put(file, target / file.name)
+    kept = {target / file.name for file in texts}
+    if "tokenizer" in name:
+        if target / TOKENIZER_FILE not in kept:
+            write_fast_tokenizer(source, target)
+        kept.add(target / TOKENIZER_FILE)
+    elif name != "scheduler":
+        kept.add(_put_weights(source, target, precision))
+    return kept
+
+
+def _put_weights(source: Path, target: Path, precision: str | None) -> Path:
     weights = weights_in(source, precision)
     if precision != "fp16" or ".fp16." in weights.name:
-        name = weights.name
-        _put(weights, target / name)
+        put = target / weights.name
+        _put(weights, put)
     else:
-        name = weights.name.replace(".safetensors", ".fp16.safetensors")
-        _round(weights, target / name)
-    for other in target.glob("*.safetensors"):
-        if other.name != name and other.resolve().parent != source.resolve():
-            other.unlink()  # of an export with another precision
+        put = target / weights.name.replace(".safetensors", ".fp16.safetensors")
+        _round(weights, put)
+    return put
+
+
+def _clear(pair: ModelPair, bundle: Path, kept: set[Path]) -> None:
+    """Remove models and texts that are not of this pair, but nothing that models are taken from.
+
+    The graphs in its own folders stay: those that do not fit are exported again.
+    """
+    own = {bundle / name for name in sources(pair)}
+    origins = _origins(pair) - {bundle.resolve()}
+    stale = [
+        file
+        for folder in FOLDERS.values()
+        for file in list_folder(bundle / folder).values()
+        if file not in kept
+        and not (file.suffix == ".onnx" and file.parent in own)
+        and origins.isdisjoint(file.resolve().parents)
+    ]
+    for file in stale:
+        file.unlink()
+    for folder in sorted({file.parent for file in stale} - own, reverse=True):
+        if not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def _origins(pair: ModelPair) -> set[Path]:
+    """Every folder that belongs to a source, links followed."""
+    pipelines = [pair.cloud, *filter(None, [pair.device_pipeline])]
+    folders = [pipeline.path for pipeline in pipelines] + list(sources(pair).values())
+    return {folder.resolve() for folder in folders}
 
 
 def _put(source: Path, target: Path) -> None:

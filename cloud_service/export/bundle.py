@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError
 
+from cloud_service.export import bundle_card
 from cloud_service.export.assembly import assemble
-from cloud_service.export.bundle_card import BundleFacts, CountedKinds, write_card
+from cloud_service.export.bundle_card import BundleFacts, CountedKinds
 from cloud_service.export.bundle_folder import BundleFolder, Part
 from cloud_service.export.errors import ExportFailed
 from cloud_service.export.export_record import ExportRecord, FinishedPart
 from cloud_service.export.onnx_graph import ExportedGraph, export_module
 from cloud_service.export.step_kinds import KindMacs, StepKindUnet
 from obclip.card import CARD_FILE, sha256_file
+from obclip.plan import FEATURE, UNET_FULL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -22,6 +24,20 @@ if TYPE_CHECKING:
 
     from cloud_service.export.card_settings import CardSettings
     from cloud_service.export.pair import ModelPair
+
+
+# What a card needs to be one, before anything is counted.
+_UNCOUNTED = CountedKinds((KindMacs(UNET_FULL, 1, 0),), {FEATURE: (1,)})
+
+
+def require_card(pair: ModelPair, settings: CardSettings) -> None:
+    """Refuse settings that the card of this pair would refuse after the export.
+
+    Raises:
+        ExportFailed: a number is outside what the schedule, the distillation or the sizes allow.
+    """
+    facts = _facts(pair, _UNCOUNTED)
+    bundle_card.require_card(facts, settings, pair.image_size, pair.cloud.vae_factor)
 
 
 def export_bundle(
@@ -89,7 +105,7 @@ def _export(
         record.save(bundle)
         report(part.name, finished[part.name].graph)
         gc.collect()  # models hold cycles: the next one would come on top
-    write_card(bundle, _facts(pair, folder, finished), settings)
+    bundle_card.write_card(bundle, _facts(pair, _counted(finished)), settings)
     return {name: part.graph for name, part in finished.items()}
 
 
@@ -103,21 +119,23 @@ def _finish(part: Part, image_size: int, record: ExportRecord) -> FinishedPart:
     graph_digest = sha256_file(part.onnx_file)
     if not isinstance(plan.module, StepKindUnet):
         return FinishedPart(digest, graph_digest, graph)
-    more = graph.macs_of_two - graph.macs  # less than the first with batch reuse alone
-    macs = KindMacs(part.name, more, graph.macs - more)
+    macs = KindMacs.counted(part.name, graph.macs, graph.macs_of_two)
     return FinishedPart(digest, graph_digest, graph, macs, plan.module.cached_shapes)
 
 
-def _facts(pair: ModelPair, folder: BundleFolder, finished: dict[str, FinishedPart]) -> BundleFacts:
+def _counted(finished: dict[str, FinishedPart]) -> CountedKinds:
     cached: dict[str, tuple[int, ...]] = {}
     for part in finished.values():
         cached |= part.cached_shapes
-    kinds = CountedKinds(tuple(part.macs for part in finished.values() if part.macs), cached)
-    own = folder.device_text
+    return CountedKinds(tuple(part.macs for part in finished.values() if part.macs), cached)
+
+
+def _facts(pair: ModelPair, kinds: CountedKinds) -> BundleFacts:
+    own = pair.device_text
     return BundleFacts(
         kinds,
         pair.schedule,
-        folder.text.format,
+        pair.cloud.text.format,
         None if own is None else own.format,
         pair.cloud.scheduler if pair.cloud.is_distilled else None,
         embeds_guidance=pair.cloud.unet.takes_guidance,

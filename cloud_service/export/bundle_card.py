@@ -11,10 +11,12 @@ from diffusers import DPMSolverMultistepScheduler, LCMScheduler
 from cloud_service.export.errors import ExportFailed
 from obclip.card import (
     CARD_FILE,
+    FOLDERS,
     CachedTensor,
     ImageFormat,
     LatentFormat,
     ModelCard,
+    ModelDigests,
     StepKindCost,
     TextFormat,
     digest_bundle,
@@ -54,6 +56,9 @@ _LCM_SOLVER = {
     "trained_betas": None,
     "rescale_betas_zero_snr": False,
 }
+
+# (H, W) of the picture and (C, H, W) of its latents.
+_Shapes = tuple[tuple[int, int], tuple[int, int, int]]
 
 
 @dataclass(frozen=True)
@@ -122,6 +127,23 @@ class BundleFacts:
         )
 
 
+def require_card(facts: BundleFacts, settings: CardSettings, image_size: int, factor: int) -> None:
+    """Refuse before any export what the card would refuse after it.
+
+    Args:
+        facts: of the pair; the step kinds may be none yet.
+        settings: what the files do not say.
+        image_size: pixels of a picture's side.
+        factor: pixels of a latent's side.
+
+    Raises:
+        ExportFailed: the scheduler is one that obclip does not compute, or settings do not fit it.
+    """
+    digests = ModelDigests(settings.family, *["0" * 64] * len(FOLDERS))
+    side = image_size // factor
+    _card(facts, settings, digests, ((image_size, image_size), (1, side, side)))
+
+
 def write_card(bundle: Path, facts: BundleFacts, settings: CardSettings) -> ModelCard:
     """Write `card.json`, which makes the folder a bundle.
 
@@ -133,12 +155,25 @@ def write_card(bundle: Path, facts: BundleFacts, settings: CardSettings) -> Mode
     Raises:
         ExportFailed: the scheduler is one that obclip does not compute, or settings do not fit it.
     """
-    image, latents = _image_and_latents(bundle / "vae" / "decoder.onnx", settings.wire_type)
+    shapes = _image_and_latents(bundle / "vae" / "decoder.onnx")
+    card = _card(facts, settings, digest_bundle(bundle, settings.family), shapes)
+    partial = bundle / f"{CARD_FILE}.partial"
     try:
-        card = ModelCard(
-            models=digest_bundle(bundle, settings.family),
-            latents=latents,
-            image=image,
+        partial.write_text(card.to_json(), encoding="utf-8")
+        partial.replace(bundle / CARD_FILE)
+    finally:
+        partial.unlink(missing_ok=True)
+    return card
+
+
+def _card(
+    facts: BundleFacts, settings: CardSettings, models: ModelDigests, shapes: _Shapes
+) -> ModelCard:
+    try:
+        return ModelCard(
+            models=models,
+            latents=LatentFormat(*shapes[1], settings.wire_type),
+            image=ImageFormat(*shapes[0]),
             schedule=facts.schedule,
             text=facts.text,
             step_kinds=facts.kinds.costs(),
@@ -150,13 +185,6 @@ def write_card(bundle: Path, facts: BundleFacts, settings: CardSettings) -> Mode
         )
     except ValueError as error:
         raise ExportFailed("card", str(error), "change that option of the export") from error
-    partial = bundle / f"{CARD_FILE}.partial"
-    try:
-        partial.write_text(card.to_json(), encoding="utf-8")
-        partial.replace(bundle / CARD_FILE)
-    finally:
-        partial.unlink(missing_ok=True)
-    return card
 
 
 def read_schedule(config: dict[str, Any]) -> NoiseSchedule:
@@ -185,11 +213,11 @@ def _require_solver(config: dict[str, Any], wanted: dict[str, Any]) -> None:
             raise ExportFailed(f"scheduler: {name}", f"is {config[name]}", f"set it to {known}")
 
 
-def _image_and_latents(decoder_file: Path, wire_type: str) -> tuple[ImageFormat, LatentFormat]:
+def _image_and_latents(decoder_file: Path) -> _Shapes:
     graph = onnx.load(decoder_file, load_external_data=False).graph
     _, channels, height, width = _shape(graph.input[0])
-    _, _, image_height, image_width = _shape(graph.output[0])
-    return ImageFormat(image_height, image_width), LatentFormat(channels, height, width, wire_type)
+    _, _, *image = _shape(graph.output[0])
+    return (image[0], image[1]), (channels, height, width)
 
 
 def _shape(value: onnx.ValueInfoProto) -> list[int]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from obclip.card import FOLDERS, Defaults, ModelCard, ModelDigests
+from obclip.card import FOLDERS, Defaults, ModelCard, ModelDigests, require_licence
 from obclip.errors import InvalidBundle
+from obclip.lcm import Distillation
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +28,7 @@ class CardSettings:
         shift: dt, how many steps later the device goes on after a step-distilled cloud.
 
     Raises:
-        ValueError: the family's name is not one that a card takes.
+        ValueError: a value is not one that a card takes.
     """
 
     family: str
@@ -38,8 +39,12 @@ class CardSettings:
     shift: int = 8
 
     def __post_init__(self) -> None:
-        # The card refuses a bad name too, but only after minutes of export.
+        # The card refuses them too, but only after minutes of export.
         ModelDigests(self.family, *["0" * 64] * len(FOLDERS))
+        Distillation(
+            1, 1.0, embeds_guidance=False, device_steps=self.device_steps, shift=self.shift
+        )
+        require_licence(self.licence)
 
     @classmethod
     def of_folder(cls, bundle: Path, *, is_distilled: bool = False) -> CardSettings:

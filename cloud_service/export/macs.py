@@ -39,6 +39,24 @@ def count_macs(module: torch.nn.Module, examples: Mapping[str, torch.Tensor]) ->
     return int(counter.get_total_flops()) // 2
 
 
+def count_one_and_two(
+    module: torch.nn.Module, examples: Mapping[str, torch.Tensor], batch_axes: int
+) -> tuple[int, int]:
+    """`count_macs` of one sample and of two; with two batch axes, of a set of so many rows.
+
+    Args:
+        module: see `count_macs`.
+        examples: input name -> (B, ...), or (S, N, ...) but for a timestep's (S,).
+        batch_axes: 1 or 2.
+    """
+    if batch_axes == 1:
+        one = count_macs(module, examples)
+        return one, 2 * one
+    sets = ({n: x if x.ndim == 1 else x[:, :rows] for n, x in examples.items()} for rows in (1, 2))
+    one, two = (count_macs(module, rows) for rows in sets)
+    return one, two
+
+
 def shapes_only() -> FakeTensorMode:
     """A context in which modules compute shapes and no values; inputs go through `from_tensor`."""
     return FakeTensorMode(allow_non_fake_inputs=True)

@@ -14,7 +14,7 @@ import torch
 from onnxscript.optimizer import optimize_ir
 
 from cloud_service.export.errors import ExportFailed
-from cloud_service.export.macs import count_macs
+from cloud_service.export.macs import count_one_and_two
 from cloud_service.export.parity import Parity, compare
 from cloud_service.export.weights_file import StoredTensor, WeightsFile
 
@@ -100,24 +100,16 @@ def export_module(plan: GraphPlan) -> ExportedGraph:
     proto = _bare_proto(model)
     _refuse_embedded_weights(proto, plan.weights_files)
     export_s = time.perf_counter() - start
-    macs = _count_rows(module, plan, 1)
+    macs, macs_of_two = count_one_and_two(module, plan.examples, plan.batch_axes)
     return ExportedGraph(
         onnx_file=plan.onnx_file,
         graph_bytes=proto.ByteSize(),
         weight_bytes=_weight_bytes(proto, weights),
         macs=macs,
-        macs_of_two=2 * macs if plan.batch_axes == 1 else _count_rows(module, plan, 2),
-        parity=_save_if_equal(proto, module, plan),
+        macs_of_two=macs_of_two,
+        parity=_save_if_equal(proto, plan, macs),
         export_s=export_s,
     )
-
-
-def _count_rows(module: torch.nn.Module, plan: GraphPlan, rows: int) -> int:
-    """MACs of one sample, or of one set of so many rows."""
-    if plan.batch_axes == 1:
-        return count_macs(module, plan.examples)
-    sets = {n: x if x.ndim == 1 else x[:, :rows] for n, x in plan.examples.items()}
-    return count_macs(module, sets)
 
 
 def _trace(module: torch.nn.Module, plan: GraphPlan) -> ir.Model:
@@ -162,6 +154,7 @@ def _read_from_files(model: ir.Model, plan: GraphPlan) -> dict[str, StoredTensor
         model.graph.initializers[name] = source
         weight = _as_float32(model.graph, source)
         value.replace_all_uses_with(weight)
+        value.const_value = None  # torch's exporter keeps the value, and with it the weight
         replaced |= {name: stored, str(weight.name): stored}
     return replaced
 
@@ -230,12 +223,12 @@ def _refuse_embedded_weights(proto: onnx.ModelProto, weights_files: Sequence[Pat
             )
 
 
-def _save_if_equal(proto: onnx.ModelProto, module: torch.nn.Module, plan: GraphPlan) -> Parity:
+def _save_if_equal(proto: onnx.ModelProto, plan: GraphPlan, macs: int) -> Parity:
     onnx_file = plan.onnx_file
     partial = onnx_file.with_suffix(".onnx.partial")
     try:
         partial.write_bytes(proto.SerializeToString(deterministic=True))
-        parity = compare(module, partial, plan.examples)
+        parity = compare(plan.module, partial, plan.examples, macs)
         if not parity.max_relative <= MAX_RELATIVE_ERROR:
             raise ExportFailed(
                 str(onnx_file),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,14 +13,16 @@ import onnxruntime as ort
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-BATCH_SIZES = (1, 2, 3)
-_REPEATS = 3
+_TIMED_SIZE = 2
+_SIZES = (1, _TIMED_SIZE, 3, _TIMED_SIZE, _TIMED_SIZE)
+_SIZES_OF_LARGE = (1, _TIMED_SIZE)
 _LARGE_BYTES = 2**30
+_LARGE_MACS = 10**11
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class Parity:
     Attributes:
         max_absolute: largest |graph - module|.
         max_relative: largest |graph - module| over the largest |module| of the same output.
-        torch_ms: fastest of three passes at batch size 2, in milliseconds; of one for a large
+        torch_ms: fastest of three passes at batch size 2, in milliseconds; the only one of a large
             module.
         ort_ms: the same for the graph, which has to widen a large module's weights in each pass.
     """
@@ -40,42 +44,47 @@ class Parity:
 
 
 def compare(
-    module: torch.nn.Module, onnx_file: Path, examples: Mapping[str, torch.Tensor]
+    module: torch.nn.Module, onnx_file: Path, examples: Mapping[str, torch.Tensor], macs: int
 ) -> Parity:
-    """Run both on batches of 1, 2 and 3 samples, 1 and 2 where the module is over 1 GiB.
+    """Run both on batches of 1, 2 and 3 samples, 1 and 2 where the module is large.
+
+    Large is over 1 GiB, or over 100 GMAC for one sample. Such a module loses its weights as soon as
+    it has answered, so that the graph does not come on top of it.
 
     Args:
         module: called with the examples' values in their order; returns one tensor, or several in
-            a tuple or a dict.
+            a tuple or a dict. A large one is on the meta device afterwards.
         onnx_file: the graph, its external data beside it; outputs in the module's order.
         examples: input name -> (2, ...), two different samples.
+        macs: of one sample.
 
     Returns:
         The differences and times. Not-a-number anywhere makes the differences NaN.
     """
-    is_large = sum(weight.nbytes for weight in module.parameters()) > _LARGE_BYTES
+    weight_bytes = sum(weight.nbytes for weight in module.parameters())
+    is_large = weight_bytes > _LARGE_BYTES or macs > _LARGE_MACS
+    batches = [batch_of(examples, n) for n in (_SIZES_OF_LARGE if is_large else _SIZES)]
+    wanted, torch_ms = _answers(partial(_run_module, module), batches)
+    if is_large:
+        module.to("meta")
+        gc.collect()  # the exporter's cycles hold weights too
     session = _open(onnx_file, is_large=is_large)
-    pairs = [
-        pair
-        for size in BATCH_SIZES[: 2 if is_large else None]
-        for pair in _answers(module, session, batch_of(examples, size))
-    ]
+    found, ort_ms = _answers(lambda batch: session.run(None, _feeds(batch)), batches)
+    pairs = list(zip(found, wanted, strict=True))
     absolute = [float(np.max(np.abs(ours - theirs))) for ours, theirs in pairs]
     scales = [float(np.max(np.abs(theirs))) for _, theirs in pairs]
     return Parity(
         max_absolute=float(np.max(absolute)),
         max_relative=float(np.max(np.divide(absolute, np.maximum(scales, 1e-12)))),
-        torch_ms=_fastest_ms(lambda: _run_module(module, examples), 1 if is_large else _REPEATS),
-        ort_ms=_fastest_ms(
-            lambda: session.run(None, _feeds(examples)), 1 if is_large else _REPEATS
-        ),
+        torch_ms=torch_ms,
+        ort_ms=ort_ms,
     )
 
 
 def _open(onnx_file: Path, *, is_large: bool) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    if is_large:  # or it would widen all weights while loading, beside torch's copy
+    if is_large:  # or it would widen all weights while loading
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.enable_cpu_mem_arena = False
     return ort.InferenceSession(onnx_file, options, providers=["CPUExecutionProvider"])
@@ -87,10 +96,18 @@ def batch_of(examples: Mapping[str, torch.Tensor], size: int) -> dict[str, torch
 
 
 def _answers(
-    module: torch.nn.Module, session: ort.InferenceSession, batch: Mapping[str, torch.Tensor]
-) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    ours = session.run(None, _feeds(batch))
-    return list(zip(ours, _run_module(module, batch), strict=True))
+    run: Callable[[Mapping[str, torch.Tensor]], Sequence[NDArray[np.float32]]],
+    batches: Sequence[Mapping[str, torch.Tensor]],
+) -> tuple[list[NDArray[np.float32]], float]:
+    """The outputs of all batches in one list, and the fastest pass at batch size 2 in ms."""
+    answers: list[NDArray[np.float32]] = []
+    times = []
+    for batch in batches:
+        start = time.perf_counter()
+        answers += run(batch)
+        if len(next(iter(batch.values()))) == _TIMED_SIZE:
+            times.append(time.perf_counter() - start)
+    return answers, min(times) * 1e3
 
 
 def _run_module(
@@ -106,12 +123,3 @@ def _run_module(
 
 def _feeds(batch: Mapping[str, torch.Tensor]) -> dict[str, NDArray[np.generic]]:
     return {name: value.numpy() for name, value in batch.items()}
-
-
-def _fastest_ms(run: Callable[[], object], repeats: int) -> float:
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
-    return min(times) * 1e3

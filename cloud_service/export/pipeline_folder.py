@@ -199,7 +199,7 @@ class PipelineFolder:
         """Whether it is a latent consistency model, which its scheduler says."""
         return self.scheduler.get("_class_name") == "LCMScheduler"
 
-    @property
+    @cached_property
     def text(self) -> TextFolders:
         """Its text encoders and tokenizers."""
         encoder, tokenizer = self.path / "text_encoder", self.path / "tokenizer"

@@ -2,8 +2,10 @@
 
 import importlib
 import logging
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -13,8 +15,9 @@ from rich.table import Table
 
 from cloud_service.export.card_settings import UNSTATED, CardSettings
 from cloud_service.export.errors import ExportFailed
+from cloud_service.export.tensorrt_profiles import MAX_ROWS
 from obclip.card import Defaults, ModelCard
-from obclip.plan import Profile
+from obclip.plan import STEP_KINDS, Profile
 
 if TYPE_CHECKING:
     from cloud_service.export.onnx_graph import ExportedGraph
@@ -24,6 +27,13 @@ _ALL = ",".join(Profile)
 _KIB = 2**10
 _MIB = 2**20
 _MEGA = 1e6
+_ANY = CardSettings("any", UNSTATED, "float16", Defaults(25, 7.5, 10))
+_REMEDIES = {
+    "family": "write letters, digits and _.+-, at most 64",
+    "licence": "write an SPDX expression, e.g. Apache-2.0",
+    "device_steps": "choose one of that range",
+    "shift": "choose one of that range",
+}
 
 Cloud = Annotated[
     str, typer.Option(metavar="DIR_OR_ID", help="Pipeline of the cloud, in diffusers' format.")
@@ -100,20 +110,21 @@ def export(  # noqa: PLR0913, PLR0917 -- each parameter is an option of the comm
     """
     sizes = _numbers(candidates)
     kinds = _step_kinds(profiles)
-    given = {
-        "family": family,
-        "licence": licence,
-        "wire_type": wire_type,
-        "defaults": defaults and _defaults(*defaults),
-        "device_steps": device_steps,
-        "shift": shift,
-    }
+    given = _given(
+        family=family,
+        licence=licence,
+        wire_type=wire_type,
+        defaults=defaults and partial(Defaults, *defaults),
+        device_steps=device_steps,
+        shift=shift,
+    )
     _load("torch")  # before transformers, which only warns that it is absent
     _quieten()
     source = _load("cloud_service.export.source")
     places = (source.locate(place, precision) for place in (cloud, device))
     pair = _load("cloud_service.export.pair").ModelPair(*places, vae, size)
     settings = _settings(out, pair, given)
+    _load("cloud_service.export.bundle").require_card(pair, settings)
     _tell_needs(pair, out, precision, graphs=len(kinds) + 4)
     if dry_run:
         return
@@ -126,16 +137,26 @@ def export(  # noqa: PLR0913, PLR0917 -- each parameter is an option of the comm
 
 def _numbers(text: str) -> tuple[int, ...]:
     numbers = [part.strip() for part in text.split(",")]
-    if not all(number.isdecimal() and 1 <= int(number) <= 4096 for number in numbers):
-        raise ExportFailed("--candidates", "is no list of numbers", "write it as 2,6,12,30")
+    if not all(number.isdecimal() and 1 <= int(number) <= MAX_ROWS for number in numbers):
+        raise ExportFailed(
+            "--candidates", f"is no list of numbers in 1..{MAX_ROWS}", "write it as 2,6,12,30"
+        )
     return tuple(map(int, numbers))
 
 
-def _defaults(steps: int, guidance_scale: float, switch_point: int) -> Defaults:
-    try:
-        return Defaults(steps, guidance_scale, switch_point)
-    except ValueError as error:
-        raise ExportFailed("--defaults", str(error), "change it") from error
+def _given(**options: Any) -> dict[str, Any]:
+    """The options of the card that were given, each one that a card takes."""
+    given = {}
+    for name, value in options.items():
+        if value is None:
+            continue
+        try:
+            given[name] = value() if callable(value) else value
+            replace(_ANY, **{name: given[name]})
+        except ValueError as error:
+            option, reason = f"--{name.replace('_', '-')}", str(error).removeprefix(f"{name} ")
+            raise ExportFailed(option, reason, _REMEDIES.get(name, "change it")) from error
+    return given
 
 
 def _step_kinds(text: str) -> frozenset[str]:
@@ -152,10 +173,7 @@ def _settings(out: Path, pair: "ModelPair", given: dict[str, Any]) -> CardSettin
     record = _load("cloud_service.export.export_record").ExportRecord.load(out)
     old = CardSettings.of_folder(out, is_distilled=pair.cloud.is_distilled)
     start = record.settings if record.settings and not (out / "card.json").is_file() else old
-    try:
-        return replace(start, **{name: value for name, value in given.items() if value is not None})
-    except ValueError as error:
-        raise ExportFailed("card", str(error), "change that option") from error
+    return replace(start, **given)
 
 
 def _tell_needs(pair: "ModelPair", out: Path, precision: str | None, graphs: int) -> None:
@@ -192,6 +210,8 @@ def _write_repository(
     bundle: Path, repository: Path, runtime: str, candidates: tuple[int, ...]
 ) -> None:
     card = ModelCard.load(bundle)
+    for kind in STEP_KINDS.keys() - {kind.name for kind in card.step_kinds}:
+        shutil.rmtree(repository / kind, ignore_errors=True)  # of an export with more profiles
     if runtime == "tensorrt":
         _load("cloud_service.export.tensorrt").write_tensorrt(bundle, repository, candidates)
         return

@@ -17,7 +17,7 @@ import torch
 from diffusers.models.attention_processor import Attention
 
 from cloud_service.export.errors import ExportFailed
-from cloud_service.export.macs import count_macs, shapes_only
+from cloud_service.export.macs import count_one_and_two, shapes_only
 from obclip.plan import ATTENTION_DOWN, ATTENTION_UP, FEATURE, SKIPS, STEP_KINDS, UNET_REUSE
 
 if TYPE_CHECKING:
@@ -41,6 +41,11 @@ class KindMacs:
     name: str
     per_sample: int
     per_set: int
+
+    @classmethod
+    def counted(cls, name: str, one: int, two: int) -> KindMacs:
+        """From the counts of one row and of two, which share what is done once for a set."""
+        return cls(name, two - one, 2 * one - two)
 
 
 class StepKindUnet(torch.nn.Module):
@@ -89,13 +94,8 @@ class StepKindUnet(torch.nn.Module):
         Args:
             examples: of all inputs.
         """
-        if self.kind != UNET_REUSE:
-            return KindMacs(self.kind, count_macs(self, examples), 0)
-        one, two = (
-            count_macs(self, {n: x if x.ndim == 1 else x[:, :size] for n, x in examples.items()})
-            for size in (1, 2)
-        )
-        return KindMacs(self.kind, two - one, 2 * one - two)
+        batch_axes = 2 if self.kind == UNET_REUSE else 1
+        return KindMacs.counted(self.kind, *count_one_and_two(self, examples, batch_axes))
 
     def forward(
         self,

@@ -24,19 +24,16 @@ from tritonclient.grpc import model_config_pb2 as pb
 from cloud_service.export import tensorrt_engines
 from cloud_service.export.errors import ExportFailed
 from cloud_service.export.tensorrt_graph import SharedWeights, write_half_graph
-from cloud_service.export.tensorrt_memory import (
-    GraphMemory,
-    graph_memory,
-    memory_table,
-    slot_bytes,
-)
+from cloud_service.export.tensorrt_memory import GraphMemory, graph_memory, memory_table
 from cloud_service.export.tensorrt_profiles import (
+    MAX_ROWS,
     Batch,
     ProfileShapes,
     optimisation_profiles,
     planned_batches,
 )
 from cloud_service.model_repository import write_repository
+from cloud_service.slots import slot_layout
 from obclip.card import ModelCard, sha256_file
 from obclip.plan import STEP_KINDS
 
@@ -45,7 +42,6 @@ if TYPE_CHECKING:
 
     Arrays = dict[str, NDArray[np.float32]]
 
-MAX_ROWS = 64
 # Root mean square of the difference from float32 over that of the output.
 MAX_ERROR = 0.02
 _HEADER = """\
@@ -281,9 +277,7 @@ def _write_memory(graphs: Path, card: ModelCard, plans: list[_Plan], max_rows: i
         )
         for plan in plans
     }  # fmt: skip
-    shapes = {tensor.name: tensor.shape for tensor in card.cached_tensors}
-    shapes |= {"latents": card.latents.shape, "model_output": card.latents.shape}
-    shapes |= {"embedding": card.text.embedding_shape}
-    slot = _SLOT_WORDS.format(rows=max_rows, mib=slot_bytes(shapes, max_rows) / 2**20)
+    slot_bytes = slot_layout(card, max_rows).slot_bytes
+    slot = _SLOT_WORDS.format(rows=max_rows, mib=slot_bytes / 2**20)
     text = _MEMORY_WORDS + memory_table(rows) + slot
     (graphs / "MEMORY.md").write_text(text, encoding="utf-8")

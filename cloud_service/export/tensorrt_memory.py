@@ -13,7 +13,7 @@ from onnxscript.optimizer import optimize_ir
 from cloud_service.export.errors import ExportFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from cloud_service.export.tensorrt_profiles import Batch
@@ -159,13 +159,3 @@ def _largest_sum(
 
 def _total(values: Iterable[ir.Value], sizes: Mapping[str, int]) -> int:
     return sum(sizes[str(value.name)] for value in values)
-
-
-def slot_bytes(shapes: Mapping[str, Sequence[int]], rows: int) -> int:
-    """Bytes of a shared-memory slot that holds these float32 tensors for one set.
-
-    Args:
-        shapes: tensor -> shape of one row.
-        rows: of the set, both guidance branches counted.
-    """
-    return rows * sum(4 * math.prod(shape) for shape in shapes.values())

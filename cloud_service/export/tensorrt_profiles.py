@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from obclip.plan import Step
 
+MAX_ROWS = 64  # of one call, as every model's config says
 # Sizes of the leading axes of one call: (rows,), or (sets, rows of each) for batch reuse.
 Batch = tuple[int, ...]
 # Input name -> its smallest, best and largest shape.

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 CONNECTION = "Connection"
 DEFAULT_SERVER = "127.0.0.1:50051"
-DEFAULT_TIMEOUT_S = 120.0
 
 Prompt = Annotated[
     str,
@@ -53,13 +52,14 @@ TlsCa = Annotated[
     ),
 ]
 Timeout = Annotated[
-    float,
+    float | None,
     typer.Option(
         "--timeout",
         min=1,
         max=86400,
         metavar="SECONDS",
-        help="Longest wait for the service.",
+        help="Longest wait for one answer. Default: 60; for a picture, as long as the service's "
+        "card allows (request_timeout_s).",
         rich_help_panel=CONNECTION,
     ),
 ]

@@ -8,7 +8,6 @@ import typer
 
 from device_client.commands.arguments import (
     DEFAULT_SERVER,
-    DEFAULT_TIMEOUT_S,
     AsJson,
     BundleFolder,
     Server,
@@ -35,7 +34,7 @@ def card(  # noqa: PLR0913  # typer reads the command line from the signature
     bundle: BundleFolder = None,
     tls: UseTls = False,
     tls_ca: TlsCa = None,
-    timeout: Timeout = DEFAULT_TIMEOUT_S,
+    timeout: Timeout = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what the service says about itself: models, limits, profiles."""

@@ -7,7 +7,6 @@ import typer
 
 from device_client.commands.arguments import (
     DEFAULT_SERVER,
-    DEFAULT_TIMEOUT_S,
     AsJson,
     BundleFolder,
     LexiconFile,
@@ -98,7 +97,7 @@ def generate(  # noqa: PLR0913  # typer reads the command line from the signatur
     server: Server = DEFAULT_SERVER,
     tls: UseTls = False,
     tls_ca: TlsCa = None,
-    timeout: Timeout = DEFAULT_TIMEOUT_S,
+    timeout: Timeout = None,
     bundle: BundleFolder = None,
     threads: Threads = None,
     as_json: AsJson = False,

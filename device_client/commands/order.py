@@ -23,14 +23,14 @@ class Place:
     Attributes:
         server: "host:port" of the service, or None to use the device alone.
         tls: How to encrypt, or None for plain text.
-        timeout_s: Longest wait for the service, seconds.
+        timeout_s: Longest wait for the service, seconds, or None for as long as it allows.
         bundle: Folder of the model bundle, or None for the embedded family.
         threads: Threads of the device's models, or None for up to four.
     """
 
     server: str | None
     tls: Tls | None
-    timeout_s: float
+    timeout_s: float | None
     bundle: Path | None
     threads: int | None
 

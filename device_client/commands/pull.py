@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +12,6 @@ import typer
 
 from device_client.commands.arguments import (
     DEFAULT_SERVER,
-    DEFAULT_TIMEOUT_S,
     AsJson,
     Server,
     Timeout,
@@ -37,7 +35,6 @@ Examples:
 The digest is the SHA-256 of the bundle's card.json; ask the operator for it, by another way than
 the service itself. It covers every file. What breaks off goes on with the same command.
 """
-_DIGEST = re.compile(r"(sha256:)?([0-9a-f]{64})")
 _GIB = 2**30
 
 
@@ -59,7 +56,7 @@ def pull(  # noqa: PLR0913  # typer reads the command line from the signature
     server: Server = DEFAULT_SERVER,
     tls: UseTls = False,
     tls_ca: TlsCa = None,
-    timeout: Timeout = DEFAULT_TIMEOUT_S,
+    timeout: Timeout = None,
     as_json: AsJson = False,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print the folder and nothing else.")
@@ -88,12 +85,14 @@ def pull(  # noqa: PLR0913  # typer reads the command line from the signature
 
 
 def _pin(digest: str) -> str:
-    match = _DIGEST.fullmatch(digest.lower())
-    if match is None:
+    from obclip.card import is_sha256  # noqa: PLC0415  # keeps --help quick
+
+    pin = digest.lower().removeprefix("sha256:")
+    if not is_sha256(pin):
         raise InvalidRequest(
             "digest", "is no SHA-256 in hex", "take the output of `sha256sum card.json`"
         )
-    return match[2]
+    return pin
 
 
 @contextmanager

@@ -73,7 +73,7 @@ class Cloud:
             ObclipError: The call failed, or the answer is not whole and sound.
         """
         request = build_request(skeleton, settings, coins, self._cloud_unet_digest)
-        answer = self._transport.generate(request, on_progress)
+        answer = self._transport.generate(request, self.card.limits, on_progress)
         batch = validate_batch(
             answer.batch, len(request.candidates), self.card.latents, settings.switch_point
         )

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import grpc
@@ -16,7 +15,7 @@ import grpc
 from device_client.public_side.call_thread import CallThread
 from device_client.public_side.ranges import require_range
 from device_client.public_side.response_stream import Answer, OnProgress, ResponseStream
-from obclip.card import LatentFormat, ServiceCard
+from obclip.card import LatentFormat, Limits, ServiceCard
 from obclip.errors import InvalidRequest, WireError, from_status
 from obclip.manifest import Manifest
 from obclip.v1 import bundle_pb2, generation_pb2, service_card_pb2, service_pb2_grpc
@@ -24,6 +23,8 @@ from obclip.v1 import bundle_pb2, generation_pb2, service_card_pb2, service_pb2_
 # A larger batch is refused by the connection before it is buffered.
 MAX_CANDIDATES = 256
 CARD_BYTES = 64 * 1024
+_SHORT_CALL_S = 60.0
+_GRACE_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ class Endpoint:
     Attributes:
         address: "host:port".
         tls: How to encrypt, or None for plain text.
-        timeout_s: Deadline of each call, seconds, 0.1..86400.
+        timeout_s: Deadline of each call, seconds, 0.1..86400. None is a minute, and for a
+            generation what the service's card allows and a little more, so that its own word comes.
 
     Raises:
         InvalidRequest: The deadline is outside its range.
@@ -52,10 +54,11 @@ class Endpoint:
 
     address: str
     tls: Tls | None = None
-    timeout_s: float = 120.0
+    timeout_s: float | None = None
 
     def __post_init__(self) -> None:
-        require_range("timeout_s", self.timeout_s, 0.1, 86_400)
+        if self.timeout_s is not None:
+            require_range("timeout_s", self.timeout_s, 0.1, 86_400)
 
 
 class Transport:
@@ -117,19 +120,23 @@ class Transport:
             raise WireError(f"{path}: {len(data)} bytes came where {length} were asked for")
         return data
 
-    def generate(self, request: generation_pb2.GenerateRequest, on_progress: OnProgress) -> Answer:
+    def generate(
+        self, request: generation_pb2.GenerateRequest, limits: Limits, on_progress: OnProgress
+    ) -> Answer:
         """Sends the request and reads the stream to its trailers.
 
         Args:
             request: Built by `build_request`.
+            limits: Of the service's card.
             on_progress: Told about queue positions and cloud steps.
 
         Raises:
             ObclipError: The call failed or the stream broke the contract.
         """
         stream = ResponseStream(request.switch_point, on_progress)
+        timeout_s = self._endpoint.timeout_s or limits.request_timeout_s + _GRACE_S
         with self._call(
-            lambda: self._stub.Generate(request, timeout=self._endpoint.timeout_s),
+            lambda: self._stub.Generate(request, timeout=timeout_s),
             lambda call: call,
         ) as responses:
             for response in responses:
@@ -143,7 +150,7 @@ class Transport:
     def _ask(self, method: Any, request: Any) -> Any:
         """Returns the one response of a call."""
         with self._call(
-            lambda: method.future(request, timeout=self._endpoint.timeout_s),
+            lambda: method.future(request, timeout=self._endpoint.timeout_s or _SHORT_CALL_S),
             lambda call: [call.result()],
         ) as responses:
             received = list(responses)
@@ -164,12 +171,7 @@ class Transport:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exception: object) -> None:
         self.close()
 
 

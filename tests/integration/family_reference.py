@@ -41,11 +41,10 @@ class FamilyReference:
         """Returns the picture, (8H, 8W, 3)."""
         start = torch.from_numpy(initial_latents(seed, 1, self._card.latents.shape))
         distilled = self._card.distillation
-        is_lcm = isinstance(self._cloud.scheduler, LCMScheduler)
-        scheduler = self._cloud.scheduler if is_lcm else self._dpm(self._cloud)
+        scheduler = cloud_scheduler(self._cloud)
         latents = start
         if switch_point:
-            with _public_noise(seed) if is_lcm else mock.MagicMock():
+            with public_noise(seed):
                 latents = self._run(
                     self._cloud, scheduler, (prompt, steps, scale), latents, (0, switch_point)
                 )
@@ -58,7 +57,7 @@ class FamilyReference:
             )
             own = (prompt, distilled.device_steps, scale)
             steps = distilled.device_steps
-            scheduler = self._dpm(self._device)
+            scheduler = _dpm(self._device)
             latents = self._run(self._device, scheduler, own, latents, (first, steps))
         vae = self._device.vae
         decoded = vae.decode(latents / vae.config.scaling_factor).sample
@@ -67,20 +66,14 @@ class FamilyReference:
 
     def whole(self, prompt: str, steps: int, scale: float, seed: int) -> NDArray[np.uint8]:
         """Returns the cloud pipeline's own picture, by its own `__call__`."""
-        is_lcm = isinstance(self._cloud.scheduler, LCMScheduler)
-        if not is_lcm:
-            self._cloud.scheduler = self._dpm(self._cloud)
+        self._cloud.scheduler = cloud_scheduler(self._cloud)
         start = torch.from_numpy(initial_latents(seed, 1, self._card.latents.shape))
-        with _public_noise(seed) if is_lcm else mock.MagicMock():
+        with public_noise(seed):
             images = self._cloud(
                 prompt, num_inference_steps=steps, guidance_scale=scale, latents=start,
                 output_type="np",
             ).images  # fmt: skip
         return (images[0] * 255).round().astype(np.uint8)
-
-    @staticmethod
-    def _dpm(pipeline: Any) -> Any:
-        return DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config)
 
     @staticmethod
     def _run(
@@ -112,6 +105,16 @@ class FamilyReference:
         return latents
 
 
+def cloud_scheduler(pipeline: Any) -> Any:
+    """The pipeline's own where it is distilled, else what the service samples with."""
+    is_lcm = isinstance(pipeline.scheduler, LCMScheduler)
+    return pipeline.scheduler if is_lcm else _dpm(pipeline)
+
+
+def _dpm(pipeline: Any) -> Any:
+    return DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config)
+
+
 def _conditions(
     pipeline: Any, prompt: str, *, is_guided: bool
 ) -> tuple[torch.Tensor, dict[str, Any]]:
@@ -128,7 +131,7 @@ def _conditions(
 
 
 @contextmanager
-def _public_noise(seed: int) -> Iterator[None]:
+def public_noise(seed: int) -> Iterator[None]:
     """Gives LCMScheduler, which draws its own noise, that of the public seed."""
     drawn = iter(range(1000))
 

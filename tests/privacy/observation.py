@@ -46,7 +46,7 @@ class Device:
         with scripted_service(self._cloud, self._card, script) as service:
             with recording_wire(service.address) as wire:
                 calls, error = self._generate(wire.address, prompts, timeout_s)
-            # The connection is closed, so if these have ended, any more have ended too.
+            # A call ends on the service's side a little after it does on the device's.
             seen = service.wait_for_calls(calls)
         return Observation(seen, tuple(wire.frames()), error)
 
@@ -57,8 +57,8 @@ class Device:
         calls = 1
         try:
             with ObCLIP.connect(address, self._bundle.folder, timeout_s=timeout_s) as obclip:
-                calls = 2
                 for prompt in prompts:
+                    calls += 1
                     obclip.generate(prompt, seed=SEED, steps=STEPS, switch_point=SWITCH_POINT)
         except ObclipError as error:
             return calls, f"{type(error).__name__}: {error}".replace(address, "ADDRESS")

@@ -208,12 +208,12 @@ def _in_two_halves(patch: Patch, secret: Secret) -> None:
     """Sends the own half of the set first, then the whole."""
     real = Transport.generate
 
-    def leaky(self: Transport, request: Any, on_progress: Any) -> Any:
+    def leaky(self: Transport, request: Any, *others: Any) -> Any:
         half = type(request)()
         half.CopyFrom(request)
         del half.candidates[: 1 + (secret.own > 0)]
-        real(self, half, on_progress)
-        return real(self, request, on_progress)
+        real(self, half, *others)
+        return real(self, request, *others)
 
     patch.setattr(Transport, "generate", leaky)
 

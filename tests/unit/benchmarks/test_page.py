@@ -23,7 +23,7 @@ def test_a_page_without_the_marks_is_left_alone(tmp_path: Path) -> None:
     assert page.read_text() == TEXT
 
 
-@pytest.mark.parametrize("section", ["acceleration", "load", "architectures"])
+@pytest.mark.parametrize("section", ["acceleration", "fidelity", "load", "architectures"])
 def test_the_page_has_every_section_and_its_pictures(section: str) -> None:
     text = PAGE.read_text()
     assert text.index(f"<!-- {section}: generated -->") < text.index(f"<!-- {section}: end -->")

@@ -1,12 +1,16 @@
-"""The timer of plans, on a toy UNet and the CPU."""
+"""The timer of plans and the two commands over it, on a toy UNet and the CPU."""
+
+import json
 
 import pytest
+import typer
 
 torch = pytest.importorskip("torch", reason="torch is not installed (extra: export)")
 pytest.importorskip("diffusers", reason="diffusers is not installed (extra: export)")
 pytest.importorskip("resvg_py", reason="resvg-py is not installed (group: train)")
 
-from benchmarks.architectures import SIZES, STEPS, build, paper_rows  # noqa: E402 -- after the skips
+from benchmarks import architectures, gpu_plans  # noqa: E402 -- after the skips
+from benchmarks.architectures import SIZES, STEPS, build, paper_rows  # noqa: E402
 from benchmarks.gpu_plans import Timing, table, time_plans  # noqa: E402
 from benchmarks.methods import METHODS, VANILLA  # noqa: E402
 from benchmarks.torch_plans import Place, PlanTimer, example_inputs, split  # noqa: E402
@@ -75,3 +79,37 @@ def test_the_papers_layout():
     assert by_name["cloud only", 10][2] == 2 * STEPS * 401_600_000_000
     assert by_name[VANILLA.name, 10][6] == 6 * by_name["cloud only", 10][6]
     assert by_name["obclip bare", 5][6] * 5 == by_name[VANILLA.name, 10][6]
+
+
+@pytest.mark.usefixtures("tiny")  # one thread
+def test_the_gpus_command_runs_on_a_processor_too(tmp_path):
+    torch.manual_seed(0)
+    report = tmp_path / "gpu.json"
+    gpu_plans.main("tiny", [2], [1], "cpu", repeats=1, graphs=True, json_file=report)
+    facts = json.loads(report.read_text())
+    assert (facts["architecture"], facts["machine"]) == ("tiny", "processor")
+    assert {(row["n"], row["k"]) for row in facts["rows"]} == {(2, 1)}
+    assert all(row["seconds"] > 0 and row["graphed_seconds"] is None for row in facts["rows"])
+
+
+def test_the_gpus_command_says_what_it_lacks():
+    if torch.cuda.is_available():
+        pytest.skip("a GPU is here")
+    with pytest.raises(typer.BadParameter, match="use --device cpu"):
+        gpu_plans.main("tiny")
+
+
+@pytest.mark.usefixtures("tiny")
+def test_the_architectures_are_counted_and_timed(tmp_path):
+    report = tmp_path / "architectures.json"
+    architectures.main(
+        ["tiny"], timed="tiny", size=8, n=2, switch_point=3, repeats=1, json_file=report
+    )
+    facts = json.loads(report.read_text())
+    assert facts["architectures"]["tiny"]["kinds"][0]["evals"] == 1
+    timed = [method.name for method in METHODS if method.varies_with_k]
+    assert list(facts["cpu"]["seconds"]) == timed
+    assert all(seconds[0] > 0 for seconds in facts["cpu"]["seconds"].values())
+    text = architectures.section(facts)
+    assert "### tiny on a processor" in text
+    assert f"| {VANILLA.name} (bare's x 25/3) |" in text

@@ -2,17 +2,24 @@
 
 import asyncio
 import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 
+from cloud_service.bundle_service import MAX_CALLS, BundleServicer
+from cloud_service.server import build_server
 from cloud_service.service import RunningService
-from obclip.errors import ModelMismatch, QueueFull, from_status
-from obclip.manifest import MAX_RANGE_BYTES, Manifest
+from obclip.card import ServiceCard
+from obclip.errors import ModelMismatch, ObclipError, QueueFull, from_status
+from obclip.manifest import MAX_RANGE_BYTES, BundleFile, Manifest
 from obclip.v1 import bundle_pb2, service_pb2_grpc
 from tests.conftest import StartService
+from tests.fakes.http2_reader import WINDOW_BYTES, connected
 from tests.fakes.tiny_bundle import TinyBundle
 
 DECODER = "vae/decoder.onnx"
@@ -158,3 +165,81 @@ async def test_a_flood_of_calls_is_bounded(service: RunningService, manifest: Ma
     assert len(read) >= 32
     errors = {type(from_status(e.code(), e.details(), "")) for e in refused}
     assert errors <= {QueueFull}
+
+
+LARGE = BundleFile("vae/large.bin", "0" * 64, MAX_RANGE_BYTES)
+PATH = "/obclip.v1.BundleService/ReadBundleFile"
+
+
+@asynccontextmanager
+async def _serving_large_file(
+    folder: Path, card: ServiceCard, connection_age_s: float
+) -> AsyncIterator[tuple[str, bundle_pb2.ReadBundleFileRequest]]:
+    """The address of a server with one large file, and the request for all of it."""
+    (folder / "vae").mkdir()
+    (folder / LARGE.path).write_bytes(bytes(LARGE.size_bytes))
+    manifest = Manifest(b"{}", (LARGE,))
+    server = build_server(card, 1, connection_age_s)
+    service_pb2_grpc.add_BundleServiceServicer_to_server(  # type: ignore[no-untyped-call]
+        BundleServicer(manifest, folder), server
+    )
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    request = bundle_pb2.ReadBundleFileRequest(
+        card_digest=manifest.pin, path=LARGE.path, length=LARGE.size_bytes
+    )
+    try:
+        yield f"127.0.0.1:{port}", request
+    finally:
+        await server.stop(None)
+
+
+async def test_readers_who_stand_still_keep_their_places_until_their_connection_is_closed(
+    card: ServiceCard, tmp_path: Path
+) -> None:
+    short = replace(card, limits=replace(card.limits, request_timeout_s=1))
+    async with (
+        _serving_large_file(tmp_path, short, connection_age_s=3) as (address, request),
+        connected(address) as caller,
+    ):
+        for _ in range(MAX_CALLS):
+            caller.call(PATH, request.SerializeToString())
+        sent = caller.data()
+        assert len(await anext(sent)) > 0
+        assert await _error(address, request) is QueueFull
+        async with asyncio.timeout(20):
+            _rest = [part async for part in sent]
+            while await _error(address, request):  # as young as it may be, a connection ages
+                pass
+
+
+async def _error(
+    address: str, request: bundle_pb2.ReadBundleFileRequest
+) -> type[ObclipError] | None:
+    """What a new connection gets; None is the whole file."""
+    own = [("grpc.use_local_subchannel_pool", 1)]
+    async with grpc.aio.insecure_channel(address, own) as channel:
+        call = _stub(channel).ReadBundleFile(request, timeout=10)
+        code, words = await call.code(), await call.details()
+        if code is not grpc.StatusCode.OK:
+            return type(from_status(code, words, ""))
+        assert len((await call).data) == LARGE.size_bytes
+        return None
+
+
+async def test_a_slow_reader_is_served(card: ServiceCard, tmp_path: Path) -> None:
+    async with (
+        _serving_large_file(tmp_path, card, connection_age_s=600) as (address, request),
+        connected(address) as caller,
+    ):
+        stream = caller.call(PATH, request.SerializeToString())
+        received, granted = 0, WINDOW_BYTES
+        async with asyncio.timeout(20):
+            async for part in caller.data():
+                received += len(part)
+                if received >= LARGE.size_bytes:
+                    break
+                if received == granted:  # it stands still until it may go on
+                    caller.widen(stream, WINDOW_BYTES)
+                    granted += WINDOW_BYTES
+        assert granted > 10 * WINDOW_BYTES

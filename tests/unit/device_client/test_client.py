@@ -1,10 +1,11 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import grpc
 import numpy as np
 import pytest
 
@@ -24,6 +25,7 @@ from tests.fakes.scripted_service import (
     LIMITS,
     HonestCloud,
     Request,
+    Response,
     ScriptedService,
     scripted_service,
     service_card,
@@ -266,6 +268,33 @@ def test_the_deadline_ends_a_stalling_service(tiny_bundle: TinyBundle, cloud: Ho
         pytest.raises(DeadlineExceeded),
     ):
         connected.generate(PROMPT)
+
+
+@pytest.mark.parametrize(
+    ("timeout_s", "shortest", "longest"), [(None, 700, 720), (900.0, 890, 910)]
+)
+def test_without_a_limit_of_its_own_a_device_waits_as_long_as_the_card_allows(
+    tiny_bundle: TinyBundle,
+    cloud: HonestCloud,
+    timeout_s: float | None,
+    shortest: float,
+    longest: float,
+) -> None:
+    left: list[float] = []
+
+    def tell(
+        _request: Request, responses: Iterable[Response], context: grpc.ServicerContext
+    ) -> Iterator[Response]:
+        left.append(context.time_remaining())
+        yield from responses
+
+    card = service_card(tiny_bundle, replace(LIMITS, request_timeout_s=700))
+    with (
+        scripted_service(cloud, card, tell) as service,
+        ObCLIP.connect(service.address, tiny_bundle.folder, timeout_s=timeout_s) as connected,
+    ):
+        connected.generate(PROMPT)
+    assert shortest < left[0] < longest  # gRPC rounds up on its way
 
 
 @pytest.mark.parametrize("timeout_s", [0.0, -1.0, float("nan"), float("inf")])

@@ -12,7 +12,7 @@ pytest.importorskip("safetensors", reason="safetensors is not installed (extra: 
 
 import tokenizers
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from cloud_service.export.assembly import assemble
 from cloud_service.export.bundle_folder import BundleFolder
@@ -103,8 +103,70 @@ def test_a_device_with_its_own_text_encoder_keeps_it_beside_its_unet(tmp_path):
     assert own.weights_digest == pair.device_text.weights_digest != pair.cloud.text.weights_digest
 
 
-def test_a_tokenizer_of_vocabulary_and_merges_becomes_one_file(pair, tmp_path):
+def contents(folder):
+    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.fixture(scope="module")
+def rich_pair(tmp_path_factory):
+    """Two text encoders on each side, none of them shared."""
+    folder = tmp_path_factory.mktemp("rich")
+    folders = save_tiny_pair(folder, Tiny(is_xl=True, variant=None), shared_seed=5)
+    return ModelPair(*folders, "cloud", None)
+
+
+def test_after_another_pair_a_bundle_is_as_if_it_were_new(rich_pair, saved_pair, tmp_path):
+    old, new = tmp_path / "old", tmp_path / "new"
+    assemble(rich_pair, old, None)
+    graphs = ("text_encoder", "device_unet/text_encoder", "device_unet/text_encoder/second")
+    for folder in graphs:
+        (old / folder / "model.onnx").touch()
+    (old / "unet" / "notes.md").write_text("the operator's own")
+    pair = ModelPair(*saved_pair, None, None)
+    assemble(pair, old, None)
+    assemble(pair, new, None)
+    left = contents(old)
+    assert left.pop(Path("unet/notes.md"))
+    assert left.pop(Path("text_encoder/model.onnx")) == b""  # it is looked at again, and replaced
+    assert left == contents(new)
+    folders = [path.relative_to(old) for path in old.rglob("*") if path.is_dir()]
+    assert sorted(folders) == sorted(p.relative_to(new) for p in new.rglob("*") if p.is_dir())
+
+
+def test_what_models_are_taken_from_is_never_cleared(pair):
+    """The bundle is the cloud's own folder, and the device's lies where its UNet is to go."""
     cloud, device = pair
+    (cloud / "text_encoder" / "second").mkdir()
+    (cloud / "text_encoder" / "second" / "config.json").write_text("{}")
+    (cloud / "unet" / "other.json").write_text("{}")
+    home = cloud / "device_unet"
+    shutil.move(device, home)
+    before = contents(cloud)
+    assemble(ModelPair(cloud, home, None, None), cloud, None)
+    assert before.items() <= contents(cloud).items()
+
+
+def test_a_device_that_shares_the_text_encoder_loses_its_old_one(pair, tmp_path):
+    cloud, device = pair
+    own = shutil.copytree(device, tmp_path / "own")
+    edit_json(own / "text_encoder" / "config.json", note="another")
+    weights = weights_in(own / "text_encoder")
+    tensors = load_file(weights)
+    save_file({name: tensor + 1 for name, tensor in tensors.items()}, weights, {"format": "pt"})
+    assemble(ModelPair(cloud, own, None, None), cloud, None)
+    assert (cloud / "device_unet" / "text_encoder").is_dir()
+    assemble(ModelPair(cloud, device, None, None), cloud, None)
+    assert not (cloud / "device_unet" / "text_encoder").exists()
+    assert not (cloud / "device_unet" / "tokenizer").exists()
+    assert (cloud / "text_encoder").is_dir()
+
+
+@pytest.mark.parametrize("was_there", [False, True])
+def test_a_tokenizer_of_vocabulary_and_merges_becomes_one_file(pair, tmp_path, was_there):
+    cloud, device = pair
+    bundle = tmp_path / "bundle"
+    if was_there:  # of another pair
+        shutil.copytree(cloud / "tokenizer", bundle / "tokenizer")
     letters = ["<|startoftext|>", "<|endoftext|>", "a</w>", "o", "l", "d</w>", "ol", "old</w>"]
     for folder in (cloud / "tokenizer", device / "tokenizer"):
         shutil.rmtree(folder)
@@ -121,7 +183,6 @@ def test_a_tokenizer_of_vocabulary_and_merges_becomes_one_file(pair, tmp_path):
             pad_token="<|endoftext|>",  # noqa: S106
             unk_token="<|endoftext|>",  # noqa: S106
         )
-    bundle = tmp_path / "bundle"
     assemble(ModelPair(cloud, device, None, None), bundle, None)
     written = tokenizers.Tokenizer.from_file(str(bundle / "tokenizer" / "tokenizer.json"))
     assert written.encode("a old").ids == [0, 2, 7, 1]

@@ -53,8 +53,9 @@ def test_without_torch_the_extra_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--candidates", "2,x"), "--candidates: is no list of numbers; write it as 2,6,12,30"),
+        (("--candidates", "2,x"), "is no list of numbers in 1..64; write it as 2,6,12,30"),
         (("--candidates", ""), "--candidates: is no list"),
+        (("--candidates", "2,65"), r"--candidates: is no list of numbers in 1\.\.64"),
         (("--profiles", "bare,slow"), "--profiles: names one that does not exist; choose from"),
     ],
 )
@@ -63,21 +64,59 @@ def test_a_list_that_is_none_is_refused(tmp_path, words, message):
         invoke("--cloud", tmp_path, "--device", tmp_path, "--out", tmp_path / "out", *words)
 
 
-def test_impossible_defaults_are_refused_before_anything_is_loaded(tmp_path):
-    with pytest.raises(ExportFailed, match=r"--defaults: switch_point is outside 0\.\.10"):
-        invoke(
-            "--cloud", tmp_path, "--device", tmp_path, "--out", tmp_path / "out",
-            "--defaults", "10", "2.5", "11",
-        )  # fmt: skip
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--defaults", "10", "2.5", "11"), "--defaults: switch_point is outside 0..10; change it"),
+        (("--defaults", "0", "2.5", "0"), "--defaults: steps is outside 1..1000"),
+        (("--defaults", "10", "nan", "5"), "--defaults: guidance_scale is outside 0..100"),
+        (("--family", "two words"), "--family: is not a short plain name; write letters"),
+        (("--family", "x" * 65), "--family: is not a short plain name"),
+        (("--licence", ""), "--licence: is not 1 to 128 characters; write an SPDX"),
+        (("--licence", "x" * 129), "--licence: is not 1 to 128 characters"),
+        (("--device-steps", "0"), "--device-steps: is outside 1..1000; choose one"),
+        (("--device-steps", "1001"), "--device-steps: is outside 1..1000"),
+        (("--shift", "-1"), "--shift: is outside 0..1000; choose one"),
+        (("--shift", "1001"), "--shift: is outside 0..1000"),
+    ],
+)
+def test_what_no_card_takes_is_refused_before_anything_is_loaded(
+    tmp_path, monkeypatch, words, message
+):
+    monkeypatch.setitem(sys.modules, "torch", None)  # it would be the next thing to be refused
+    with pytest.raises(ExportFailed) as caught:
+        invoke("--cloud", tmp_path, "--device", tmp_path, "--out", tmp_path / "out", *words)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.timeout(120)
-def test_a_name_that_no_card_takes_is_refused_before_anything_is_written(pair, tmp_path):
-    cloud, device = pair
-    out = tmp_path / "out"
-    with pytest.raises(ExportFailed, match="family is not a short plain name"):
-        invoke("--cloud", cloud, "--device", device, "--out", out, "--family", "two words")
-    assert not out.exists()
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--defaults", "60", "2.5", "4"), "defaults.steps is above distillation.original_steps"),
+        (("--device-steps", "1000"), "distillation has more steps than schedule"),
+        (("--size", "8256"), "height is outside 1..1024"),
+    ],
+)
+def test_what_the_pairs_own_card_refuses_is_refused_before_anything_is_written(
+    lcm_pair, tmp_path, words, message
+):
+    cloud, device = lcm_pair
+    with pytest.raises(ExportFailed) as caught:
+        invoke("--cloud", cloud, "--device", device, "--out", tmp_path / "out", *words)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture(scope="module")
+def lcm_pair(tmp_path_factory):
+    pytest.importorskip("diffusers", reason="diffusers is not installed (extra: export)")
+    from tests.fakes.tiny_pipeline import Tiny, save_tiny_pair  # noqa: PLC0415 -- torch may be absent
+
+    return save_tiny_pair(tmp_path_factory.mktemp("lcm"), Tiny(is_lcm=True))
 
 
 @pytest.mark.timeout(120)

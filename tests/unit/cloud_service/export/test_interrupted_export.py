@@ -55,6 +55,14 @@ def test_a_second_export_finds_every_part_done_and_gives_the_same_card(exported,
     assert ModelCard.load(bundle) == ModelCard.load(exported.bundle)
 
 
+def test_models_of_profiles_that_are_gone_leave_the_repository(again):
+    bundle, export = again
+    export("--profiles", "bare,balanced")
+    export("--profiles", "bare")
+    models = {folder.name for folder in (bundle / "triton_models").iterdir()}
+    assert models == {"text_encoder", "unet_full"}
+
+
 def test_a_cut_off_export_goes_on_with_its_settings(exported, again):
     bundle, export = again
     forget(bundle, "vae")

@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+
+pytest.importorskip("resvg_py", reason="resvg-py is not installed (group: train)")
+
+from benchmarks.quality import UNGUIDED, Setting, runs, table, time_device
+from benchmarks.sampling import Run, Sampler
+from tests.fakes.tiny_bundle import TinyBundle
+
+PROMPT = "a portrait of an old woman"
+
+
+def test_the_devices_guidance_begins_at_the_switch_point() -> None:
+    run = Run(25, 10, 2.5, device_guidance_scale=1.0)
+    assert [run.scale(step) for step in (0, 9, 10, 24)] == [2.5, 2.5, 1.0, 1.0]
+    assert {Run(25, 10, 2.5).scale(step) for step in range(25)} == {2.5}
+
+
+def test_every_row_with_a_device_has_one_without_guidance() -> None:
+    ways = runs(25, 2.5)
+    unguided = {name for name in ways if name.endswith(UNGUIDED)}
+    assert {name.removesuffix(UNGUIDED) for name in unguided} == set(ways) - unguided - {
+        "cloud_only"
+    }
+
+
+def test_a_scale_of_one_is_the_limit_of_those_with_guidance(bundle: TinyBundle) -> None:
+    sampler = Sampler(bundle.folder, threads=1)
+    near, one = (
+        sampler.latents([PROMPT], [4], Run(25, 5, 2.5, device_guidance_scale=scale))
+        for scale in (1 + 1e-6, 1.0)
+    )
+    np.testing.assert_allclose(near, one, rtol=1e-3, atol=1e-4)
+    usual = sampler.latents([PROMPT], [4], Run(25, 5, 2.5))
+    assert np.abs(usual - one).max() > 1e-3
+
+
+def test_the_device_is_timed_for_every_way(bundle: TinyBundle) -> None:
+    setting = Setting(bundle.folder, 1, 1, None, rounds=2, threads=1)
+    ways = runs(25, 2.5)
+    found = time_device(setting, ways, Sampler(bundle.folder, threads=1))
+    assert found.keys() == ways.keys()
+    assert found["device_only"]["device_s"] > found["cloud_only"]["device_s"] > 0
+
+
+def test_the_table_shows_the_paired_difference() -> None:
+    shares = ("gender", "age", "ethnicity", "glasses", "glasses_recall", "hat", "background")
+    row = dict.fromkeys((*shares, "expression", "all", "frechet"), 0.5)
+    gains = {"all_over_guided": (0.01, -0.02, 0.04), "frechet_over_guided": (0.1, -0.1, 0.3)}
+    figures = {"renders": row, "hybrid_k5_unguided": row | gains | {"device_s": 0.1}, "setting": {}}
+    shown = table(figures)
+    assert shown.row_count == 2
+    assert list(shown.columns[-2].cells) == ["-", "+1.00 (-2.00 to +4.00)"]

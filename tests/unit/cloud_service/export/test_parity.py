@@ -1,0 +1,50 @@
+"""What a check keeps in memory: models of gigabytes are never there twice."""
+
+import gc
+import weakref
+
+import pytest
+
+pytest.importorskip("onnx", reason="onnx is not installed (extra: export)")
+torch = pytest.importorskip("torch", reason="torch is not installed (extra: export)")
+pytest.importorskip("onnxscript", reason="onnxscript is not installed (extra: export)")
+safetensors = pytest.importorskip("safetensors.torch", reason="safetensors is not installed")
+
+from cloud_service.export.onnx_graph import GraphPlan, export_module  # noqa: E402 -- after skips
+from cloud_service.export.parity import compare  # noqa: E402
+
+EXAMPLES = {"x": torch.rand(2, 64, generator=torch.Generator().manual_seed(0))}
+LARGE_MACS = 10**12
+
+
+@pytest.fixture
+def plan(tmp_path):
+    module = torch.nn.Linear(64, 64).half().float()
+    weights = tmp_path / "model.fp16.safetensors"
+    safetensors.save_file({n: t.half() for n, t in module.state_dict().items()}, weights)
+    return GraphPlan(module, (weights,), tmp_path / "model.onnx", EXAMPLES, ("y",))
+
+
+def test_a_large_module_is_compared_and_then_lets_go_of_its_weights(plan):
+    export_module(plan)
+    assert {weight.device.type for weight in plan.module.parameters()} == {"cpu"}
+    parity = compare(plan.module, plan.onnx_file, EXAMPLES, LARGE_MACS)
+    assert 0 <= parity.max_relative < 1e-5
+    assert parity.torch_ms > 0
+    assert parity.ort_ms > 0
+    assert {weight.device.type for weight in plan.module.parameters()} == {"meta"}
+
+
+def test_a_large_module_that_differs_is_seen(plan):
+    export_module(plan)
+    with torch.no_grad():
+        plan.module.bias.add_(1)
+    assert compare(plan.module, plan.onnx_file, EXAMPLES, LARGE_MACS).max_absolute > 0.9
+
+
+def test_an_export_leaves_no_weights_in_memory(plan):
+    export_module(plan)
+    weight = weakref.ref(plan.module.weight)
+    plan.module.to("meta")
+    gc.collect()
+    assert weight() is None
