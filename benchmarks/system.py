@@ -210,7 +210,7 @@ def peak_memory_bytes(service: Service) -> dict[str, int]:
     return {
         "orchestrator": _peak_bytes(service.pid),
         "triton": sum(_peak_bytes(pid) for pid in below),
-        "device": _peak_bytes(os.getpid()),
+        "this process (device and judge)": _peak_bytes(os.getpid()),
     }
 
 
