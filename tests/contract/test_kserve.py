@@ -141,8 +141,18 @@ async def test_denoises_each_row_at_its_own_timestep(
 async def test_merges_concurrent_requests_and_gives_each_its_own_rows(
     client: InferenceServerClient, bundle: TinyBundle
 ) -> None:
+    # A busy machine may hand over one request after another, and then there is nothing to merge.
+    for first_seed in range(0, 1000, 100):
+        if await _burst_is_merged(client, bundle, first_seed):
+            return
+    pytest.fail("ten bursts, and no two requests ran together")
+
+
+async def _burst_is_merged(
+    client: InferenceServerClient, bundle: TinyBundle, first_seed: int
+) -> bool:
     before = (await client.get_inference_statistics("unet_full")).model_stats[0]
-    requests = [_denoise(1 + seed % 3, seed) for seed in range(100)]
+    requests = [_denoise(1 + seed % 3, seed) for seed in range(first_seed, first_seed + 100)]
     answers = await asyncio.gather(*(_infer(client, "unet_full", feeds) for feeds in requests))
     after = (await client.get_inference_statistics("unet_full")).model_stats[0]
     for feeds, answer in zip(requests, answers, strict=True):
@@ -150,7 +160,7 @@ async def test_merges_concurrent_requests_and_gives_each_its_own_rows(
         np.testing.assert_allclose(answer, expected, rtol=1e-4, atol=1e-5)
     rows = sum(len(feeds["latents"]) for feeds in requests)
     assert after.inference_count - before.inference_count == rows
-    assert after.execution_count - before.execution_count < len(requests)
+    return after.execution_count - before.execution_count < len(requests)
 
 
 def _without(feeds: Feeds, name: str) -> Feeds:

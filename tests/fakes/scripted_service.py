@@ -66,13 +66,24 @@ class ScriptedService:
 
     address: str = ""
     transcript: list[Call] = field(default_factory=list)
+    _begun: int = 0
     _ended: threading.Condition = field(default_factory=threading.Condition)
 
     def wait_for_calls(self, count: int) -> tuple[Call, ...]:
-        """Returns the transcript once `count` calls have ended; fails after ten seconds."""
+        """Returns the transcript once all calls that came have ended, and at least `count` have.
+
+        Fails after ten seconds.
+        """
         with self._ended:
-            assert self._ended.wait_for(lambda: len(self.transcript) >= count, timeout=10)
+            assert self._ended.wait_for(
+                lambda: len(self.transcript) >= max(count, self._begun), timeout=10
+            )
             return tuple(self.transcript)
+
+    def begin(self) -> None:
+        """Counts a call that has come."""
+        with self._ended:
+            self._begun += 1
 
     def end(self, call: Call) -> None:
         """Adds a call that has ended."""
@@ -213,6 +224,7 @@ def _record(
     context: grpc.ServicerContext,
     finished: Callable[[], bool],
 ) -> None:
+    service.begin()
     metadata = tuple((item.key, item.value) for item in context.invocation_metadata())
     registered = context.add_callback(
         lambda: service.end(Call(method, metadata, request, finished()))

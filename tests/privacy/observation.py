@@ -57,8 +57,8 @@ class Device:
         calls = 1
         try:
             with ObCLIP.connect(address, self._bundle.folder, timeout_s=timeout_s) as obclip:
+                calls = 2
                 for prompt in prompts:
-                    calls += 1
                     obclip.generate(prompt, seed=SEED, steps=STEPS, switch_point=SWITCH_POINT)
         except ObclipError as error:
             return calls, f"{type(error).__name__}: {error}".replace(address, "ADDRESS")
