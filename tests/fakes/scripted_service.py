@@ -47,12 +47,15 @@ class Call:
         metadata: All headers, in order.
         request: The request's bytes.
         read_to_the_end: The client took every response and the trailers.
+        time_left_s: Of the deadline the client gave the call, less what the way here took; that is
+            the machine's, so calls are equal whatever it is.
     """
 
     method: str
     metadata: tuple[tuple[str, str | bytes], ...]
     request: bytes
     read_to_the_end: bool
+    time_left_s: float = field(compare=False)
 
 
 @dataclass
@@ -226,7 +229,8 @@ def _record(
 ) -> None:
     service.begin()
     metadata = tuple((item.key, item.value) for item in context.invocation_metadata())
+    time_left_s = context.time_remaining()
     registered = context.add_callback(
-        lambda: service.end(Call(method, metadata, request, finished()))
+        lambda: service.end(Call(method, metadata, request, finished(), time_left_s))
     )
     assert registered

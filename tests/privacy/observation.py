@@ -36,11 +36,11 @@ class Device:
         self._bundle, self._cloud = bundle, cloud
         self._card = service_card(bundle, **facts)
 
-    def observe(self, prompt: str, script: Script, timeout_s: float = 30.0) -> Observation:
+    def observe(self, prompt: str, script: Script, timeout_s: float | None = 30.0) -> Observation:
         return self.observe_session([prompt], script, timeout_s)
 
     def observe_session(
-        self, prompts: Sequence[str], script: Script, timeout_s: float = 30.0
+        self, prompts: Sequence[str], script: Script, timeout_s: float | None = 30.0
     ) -> Observation:
         """Makes several pictures over one connection."""
         with scripted_service(self._cloud, self._card, script) as service:
@@ -51,7 +51,7 @@ class Device:
         return Observation(seen, tuple(wire.frames()), error)
 
     def _generate(
-        self, address: str, prompts: Sequence[str], timeout_s: float
+        self, address: str, prompts: Sequence[str], timeout_s: float | None
     ) -> tuple[int, str | None]:
         """Returns the least number of calls that were made, and what the user is told."""
         calls = 1

@@ -52,6 +52,14 @@ def test_an_honest_service_sees_the_same(device: Device, candidates: tuple[str, 
     assert tuple(Request.FromString(seen.calls[1].request).candidates) == candidates
 
 
+def test_the_default_deadlines_follow_the_card_alone(device: Device) -> None:
+    """A minute for the card; what the card says of a request, and ten seconds, for the picture."""
+    for candidate in CANDIDATES:
+        card, picture = device.observe(candidate, honest, timeout_s=None).calls
+        assert card.time_left_s == pytest.approx(60, abs=5)
+        assert picture.time_left_s == pytest.approx(70, abs=5)
+
+
 def test_the_users_own_words_change_nothing(device: Device) -> None:
     own = "a portrait of an elderly lady with glasses"
     assert "elderly" not in repr(transform(own, max_candidates=30).skeleton.candidates())
