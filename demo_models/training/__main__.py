@@ -14,6 +14,7 @@ import typer
 from demo_models.training.autoencoder import AutoencoderTask, encode_dataset
 from demo_models.training.classifier import ClassifierTask
 from demo_models.training.dataset import render_dataset
+from demo_models.training.decoder import DecoderTask
 from demo_models.training.denoiser import CloudUnetTask, DeviceUnetTask, Inputs
 from demo_models.training.loop import Schedule, Task, train
 from demo_models.training.publish import publish_family
@@ -93,6 +94,14 @@ def cloud_unet(
 
 
 @app.command()
+def decoder(work: Work = DEFAULT_WORK, steps: Steps = 3000, processes: Processes = CORES) -> None:
+    """Train the VAE's decoder once more, behind the cloud UNet (needs: cloud-unet)."""
+    cloud, judge = _finished(work / "cloud_unet"), _finished(work / "classifier")
+    make = functools.partial(DecoderTask, _inputs(work), cloud, judge)
+    _train(make, Schedule(steps, 16, 5e-4, warmup_steps=50), work / "decoder", processes)
+
+
+@app.command()
 def device_unet(
     work: Work = DEFAULT_WORK, steps: Steps = 3400, processes: Processes = CORES
 ) -> None:
@@ -118,6 +127,7 @@ def run_all(work: Work = DEFAULT_WORK, processes: Processes = CORES) -> None:
     classifier(work, processes=processes)
     autoencoder(work, processes=processes)
     cloud_unet(work, processes=processes)
+    decoder(work, processes=processes)
     device_unet(work, processes=processes)
     publish(work)
 

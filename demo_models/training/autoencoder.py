@@ -29,8 +29,47 @@ LATENT_NOISE: Final = 0.05
 """Standard deviation of the noise added to latents while training: what a denoiser leaves over."""
 
 
+class ReconstructionLoss:
+    """How far pictures are from their originals: pixels, edges and the classifier's activations.
+
+    Args:
+        classifier: Trained weights of the attribute classifier.
+    """
+
+    def __init__(self, classifier: Path) -> None:
+        self._judge = architecture.AttributeClassifier()
+        self._judge.load_state_dict(torch.load(classifier, weights_only=True))
+        self._judge.requires_grad_(False).to(torch.bfloat16)
+        self._face = 1 + FACE_WEIGHT * _face_mask(architecture.IMAGE_SIZE)
+
+    def __call__(
+        self, rebuilt: torch.Tensor, images: torch.Tensor
+    ) -> tuple[torch.Tensor, dict[str, float]]:
+        """Returns the loss and figures for the log.
+
+        Args:
+            rebuilt: (B, 3, 128, 128) bfloat16, about [0, 1].
+            images: (B, 3, 128, 128) float32 in [0, 1].
+        """
+        pixels = ((rebuilt.float() - images).abs() * self._face).mean()
+        edges = ((_edges(rebuilt.float()) - _edges(images)).abs() * self._face).mean()
+        seen = self._perceptual(rebuilt, images)
+        mse = float(functional.mse_loss(rebuilt.detach().float(), images))
+        figures = {"psnr_db": -10 * np.log10(mse), "perceptual": float(seen.detach())}
+        return pixels + EDGE_WEIGHT * edges + PERCEPTUAL_WEIGHT * seen, figures
+
+    def _perceptual(self, rebuilt: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+        ours = self._judge.activations(rebuilt)
+        theirs = self._judge.activations(images.to(torch.bfloat16))
+        terms = [
+            functional.mse_loss(a.float(), b.float()) / (b.float().var() + 1e-6)
+            for a, b in zip(ours, theirs, strict=True)
+        ]
+        return torch.stack(terms).sum()
+
+
 class AutoencoderTask:
-    """Pixels, edges and the classifier's activations; latents of about unit variance.
+    """The reconstruction loss, with latents of about unit variance.
 
     Args:
         data: Folder of the training set.
@@ -42,10 +81,7 @@ class AutoencoderTask:
         self.network: nn.Module = architecture.autoencoder().to(memory_format=torch.channels_last)
         self._data, self._held_out = open_dataset(data), open_dataset(held_out)
         calibrate(self.network, images_float(self._data.images_u8[:32]))
-        self._judge = architecture.AttributeClassifier()
-        self._judge.load_state_dict(torch.load(classifier, weights_only=True))
-        self._judge.requires_grad_(False).to(torch.bfloat16)
-        self._face = 1 + FACE_WEIGHT * _face_mask(architecture.IMAGE_SIZE)
+        self._loss = ReconstructionLoss(classifier)
 
     def loss(self, rng: np.random.Generator, count: int) -> tuple[torch.Tensor, dict[str, float]]:
         """Returns the weighted sum of the losses on a random batch."""
@@ -56,27 +92,9 @@ class AutoencoderTask:
         latents = vae.encoder(inputs)
         noise = torch.from_numpy(rng.standard_normal(latents.shape, dtype=np.float32))
         rebuilt = vae.decoder(latents + (LATENT_NOISE * noise).to(latents.dtype)) / 2 + 0.5
-        pixels = ((rebuilt.float() - images).abs() * self._face).mean()
-        edges = ((_edges(rebuilt.float()) - _edges(images)).abs() * self._face).mean()
-        seen = self._perceptual(rebuilt, images)
+        total, figures = self._loss(rebuilt, images)
         spread = _distance_from_unit(latents.float())
-        total = pixels + EDGE_WEIGHT * edges + PERCEPTUAL_WEIGHT * seen + LATENT_WEIGHT * spread
-        mse = float(functional.mse_loss(rebuilt.detach().float(), images))
-        figures = {
-            "psnr_db": -10 * np.log10(mse),
-            "perceptual": float(seen.detach()),
-            "spread": float(spread.detach()),
-        }
-        return total, figures
-
-    def _perceptual(self, rebuilt: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
-        ours = self._judge.activations(rebuilt)
-        theirs = self._judge.activations(images.to(torch.bfloat16))
-        terms = [
-            functional.mse_loss(a.float(), b.float()) / (b.float().var() + 1e-6)
-            for a, b in zip(ours, theirs, strict=True)
-        ]
-        return torch.stack(terms).sum()
+        return total + LATENT_WEIGHT * spread, figures | {"spread": float(spread.detach())}
 
     def sample(self, network: nn.Module, folder: Path, step: int) -> None:
         """Writes originals above reconstructions."""

@@ -12,7 +12,14 @@ import numpy as np
 mpl.use("Agg")
 from matplotlib import pyplot as plt
 
-NETWORKS: Final = ("classifier", "autoencoder", "text_encoder", "cloud_unet", "device_unet")
+NETWORKS: Final = (
+    "classifier",
+    "autoencoder",
+    "text_encoder",
+    "cloud_unet",
+    "decoder",
+    "device_unet",
+)
 _SMOOTHING: Final = 5
 
 

@@ -37,6 +37,66 @@ class Inputs:
     autoencoder: Path
 
 
+class NoisyLatents:
+    """Noisy latents of the training set with their captions' text states.
+
+    Args:
+        inputs: What to train from.
+        last_time: Timesteps are drawn from 0 to this share of the schedule.
+    """
+
+    def __init__(self, inputs: Inputs, last_time: float = 1.0) -> None:
+        self._last_time = last_time
+        self._tokens = open_dataset(inputs.data).tokens
+        self._latents = np.load(inputs.data / "latents.npy")
+        self._text = load_text_encoder(inputs.text_encoder).to(torch.bfloat16)
+        self._alphas = torch.from_numpy(
+            NoiseSchedule(**architecture.NOISE_SCHEDULE).alphas_cumprod()
+        ).float()
+        self._empty = torch.tensor(build_tokenizer().encode("").ids)
+
+    def rows(self, rng: np.random.Generator, count: int) -> NDArray[np.int64]:
+        """Returns `count` random rows of the training set."""
+        return rng.integers(len(self._latents), size=count)
+
+    def batch(self, rng: np.random.Generator, rows: NDArray[np.int64]) -> tuple[torch.Tensor, ...]:
+        """Returns noisy latents, timesteps, text states and the velocity to predict."""
+        count = len(rows)
+        clean = torch.from_numpy(self._latents[rows].astype(np.float32))
+        tokens = self._tokens[rows, rng.integers(self._tokens.shape[1], size=count)]
+        ids = torch.from_numpy(tokens.astype(np.int64))
+        ids[torch.from_numpy(rng.random(count) < UNCONDITIONAL_RATE)] = self._empty
+        # One timestep in each of `count` equal parts of the schedule, for less variance.
+        spread = self._last_time * (rng.permutation(count) + rng.random(count)) / count
+        times = torch.from_numpy((spread * len(self._alphas)).astype(np.int64))
+        alpha, sigma = self._scales(times)
+        noise = torch.from_numpy(rng.standard_normal(clean.shape, dtype=np.float32))
+        noisy = (alpha * clean + sigma * noise).to(torch.bfloat16)
+        velocity = alpha * noise - sigma * clean
+        return noisy.to(memory_format=torch.channels_last), times, self.encode(ids), velocity
+
+    def clean(
+        self, noisy: torch.Tensor, times: torch.Tensor, velocity: torch.Tensor
+    ) -> torch.Tensor:
+        """Returns the latents without the noise that a velocity tells, in float32."""
+        alpha, sigma = self._scales(times)
+        return alpha * noisy.float() - sigma * velocity.float()
+
+    def encode(self, ids: torch.Tensor) -> torch.Tensor:
+        """Returns the text states of (B, MAX_TOKENS) token ids."""
+        with torch.no_grad():
+            states: torch.Tensor = self._text(input_ids=ids).last_hidden_state
+        return states
+
+    def encode_pairs(self, ids: torch.Tensor) -> torch.Tensor:
+        """Returns the text states of as many empty captions, then of the ids."""
+        return self.encode(torch.cat([self._empty.expand_as(ids), ids]))
+
+    def _scales(self, times: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        alphas = self._alphas[times][:, None, None, None]
+        return alphas.sqrt(), (1 - alphas).sqrt()
+
+
 class CloudUnetTask:
     """The v-prediction loss on the latents of the training set.
 
@@ -47,42 +107,13 @@ class CloudUnetTask:
     def __init__(self, inputs: Inputs) -> None:
         self.network: nn.Module = prepare(architecture.cloud_unet())
         self._inputs = inputs
-        self._tokens = open_dataset(inputs.data).tokens
-        self._latents = np.load(inputs.data / "latents.npy")
-        self._text = load_text_encoder(inputs.text_encoder).to(torch.bfloat16)
-        self._alphas = torch.from_numpy(
-            NoiseSchedule(**architecture.NOISE_SCHEDULE).alphas_cumprod()
-        ).float()
-        self._empty = torch.tensor(build_tokenizer().encode("").ids)
+        self._data = NoisyLatents(inputs)
 
     def loss(self, rng: np.random.Generator, count: int) -> tuple[torch.Tensor, dict[str, float]]:
         """Returns the mean squared error of the predicted velocity."""
-        noisy, times, text, velocity = self.batch(rng, count)
+        noisy, times, text, velocity = self._data.batch(rng, self._data.rows(rng, count))
         predicted = self.network(noisy, times, text).sample
         return (predicted.float() - velocity).square().mean(), {}
-
-    def batch(self, rng: np.random.Generator, count: int) -> tuple[torch.Tensor, ...]:
-        """Returns noisy latents, timesteps, text states and the velocity to predict."""
-        rows = rng.integers(len(self._latents), size=count)
-        clean = torch.from_numpy(self._latents[rows].astype(np.float32))
-        tokens = self._tokens[rows, rng.integers(self._tokens.shape[1], size=count)]
-        ids = torch.from_numpy(tokens.astype(np.int64))
-        ids[torch.from_numpy(rng.random(count) < UNCONDITIONAL_RATE)] = self._empty
-        with torch.no_grad():
-            text = self._text(input_ids=ids).last_hidden_state
-        # One timestep in each of `count` equal parts of the schedule, for less variance.
-        spread = self._spread((rng.permutation(count) + rng.random(count)) / count)
-        times = torch.from_numpy((spread * len(self._alphas)).astype(np.int64))
-        alpha = self._alphas[times].sqrt()[:, None, None, None]
-        sigma = (1 - self._alphas[times]).sqrt()[:, None, None, None]
-        noise = torch.from_numpy(rng.standard_normal(clean.shape, dtype=np.float32))
-        noisy = (alpha * clean + sigma * noise).to(torch.bfloat16)
-        velocity = alpha * noise - sigma * clean
-        return noisy.to(memory_format=torch.channels_last), times, text, velocity
-
-    def _spread(self, uniform: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Returns times as shares of the schedule, from numbers spread evenly over [0, 1)."""
-        return uniform
 
     def sample(self, network: nn.Module, folder: Path, step: int) -> None:
         """Writes a sheet of pictures of held-out captions."""
@@ -95,8 +126,7 @@ class CloudUnetTask:
         save_sheet(images, 10, folder / f"samples-{step}.png")
 
     def _generate(self, network: nn.Module, tokens: torch.Tensor) -> torch.Tensor:
-        ids = torch.cat([self._empty.expand_as(tokens), tokens])
-        text = self._text(input_ids=ids).last_hidden_state
+        text = self._data.encode_pairs(tokens)
         scheduler = DPMSolverMultistepScheduler(**architecture.NOISE_SCHEDULE)
         scheduler.set_timesteps(SHEET_STEPS)
         size = architecture.LATENT_SIZE
@@ -122,18 +152,14 @@ class DeviceUnetTask(CloudUnetTask):
     """
 
     def __init__(self, inputs: Inputs, teacher: Path) -> None:
-        super().__init__(inputs)
         self.network = prepare(architecture.device_unet())
-        cloud = architecture.cloud_unet()
-        cloud.load_state_dict(torch.load(teacher, weights_only=True))
-        self._teacher = prepare(cloud).to(torch.bfloat16).eval().requires_grad_(False)
-
-    def _spread(self, uniform: NDArray[np.float64]) -> NDArray[np.float64]:
-        return uniform * LATE_TIME
+        self._inputs = inputs
+        self._data = NoisyLatents(inputs, LATE_TIME)
+        self._teacher = load_cloud_unet(teacher)
 
     def loss(self, rng: np.random.Generator, count: int) -> tuple[torch.Tensor, dict[str, float]]:
         """Returns the weighted squared error against the teacher and the data."""
-        noisy, times, text, velocity = self.batch(rng, count)
+        noisy, times, text, velocity = self._data.batch(rng, self._data.rows(rng, count))
         predicted = self.network(noisy, times, text).sample.float()
         with torch.no_grad():
             taught = self._teacher(noisy, times, text).sample.float()
@@ -141,6 +167,13 @@ class DeviceUnetTask(CloudUnetTask):
         data = (predicted - velocity).square().mean()
         loss = TEACHER_SHARE * imitation + (1 - TEACHER_SHARE) * data
         return loss, {"data": float(data.detach())}
+
+
+def load_cloud_unet(weights: Path) -> UNet2DConditionModel:
+    """Returns the trained cloud UNet in bfloat16, in evaluation mode."""
+    unet = architecture.cloud_unet()
+    unet.load_state_dict(torch.load(weights, weights_only=True))
+    return prepare(unet).to(torch.bfloat16).eval().requires_grad_(False)
 
 
 def prepare(unet: UNet2DConditionModel) -> UNet2DConditionModel:
