@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 _EXAMPLES = 2
 _MODEL = "model.onnx"
+# A quarter of a grey level. ONNX Runtime adds up the 4 M values of a norm at 1024 pixels one by one
+# in float32, which is off by 4e-4 where PyTorch is off by 7e-7 (docs/decisions/0009-parity.md).
+_MAX_PICTURE_ERROR = 1e-3
 
 
 @dataclass(frozen=True)
@@ -179,7 +182,14 @@ class BundleFolder:
         model = VaeDecoder(_load(model_class, folder, torch_dtype=torch.float32))
         examples = {"latents": self._latents(config["latent_channels"])}
         onnx_file = folder / "decoder.onnx"
-        return GraphPlan(model.eval(), (weights_in(folder),), onnx_file, examples, ("image",))
+        return GraphPlan(
+            model.eval(),
+            (weights_in(folder),),
+            onnx_file,
+            examples,
+            ("image",),
+            max_relative_error=_MAX_PICTURE_ERROR,
+        )
 
     def _latents(self, channels: int) -> torch.Tensor:
         shape = (_EXAMPLES, channels, self._latent_size, self._latent_size)

@@ -151,6 +151,18 @@ def test_a_graph_that_differs_from_its_module_is_not_kept(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [weights.name]
 
 
+def test_a_plan_says_how_far_its_graph_may_be(tmp_path):
+    module = rounded(Counting())
+    weights = save(module, tmp_path / "model.safetensors")
+    plan = GraphPlan(
+        module, (weights,), tmp_path / "model.onnx", {"x": torch.ones(2, 4)}, ["y"],
+        max_relative_error=1.0,
+    )  # fmt: skip
+    graph = export_module(plan)
+    assert 1e-3 < graph.parity.max_relative <= 1
+    assert graph.onnx_file.exists()
+
+
 def test_a_graph_away_from_its_weights_is_refused(classifier, tmp_path):
     weights = save(classifier, tmp_path / "model.safetensors")
     with pytest.raises(ExportFailed, match="not beside its weights"):

@@ -2,6 +2,7 @@
 
 import gc
 import weakref
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed (extra: expo
 pytest.importorskip("onnxscript", reason="onnxscript is not installed (extra: export)")
 safetensors = pytest.importorskip("safetensors.torch", reason="safetensors is not installed")
 
+from cloud_service.export.errors import ExportFailed  # noqa: E402 -- after skips
 from cloud_service.export.onnx_graph import GraphPlan, export_module  # noqa: E402 -- after skips
 from cloud_service.export.parity import compare  # noqa: E402
 
@@ -48,3 +50,17 @@ def test_an_export_leaves_no_weights_in_memory(plan):
     plan.module.to("meta")
     gc.collect()
     assert weight() is None
+
+
+def test_onnx_runtime_still_loses_digits_in_large_norms(tmp_path):
+    """Why pictures may differ by more (docs/decisions/0009-parity.md); undo that if this fails."""
+    norm, weights = torch.nn.GroupNorm(1, 1), tmp_path / "norm.fp16.safetensors"
+    safetensors.save_file({n: t.half() for n, t in norm.state_dict().items()}, weights)
+    values = torch.randn(2, 1, 2**23, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        error = (norm(values) - torch.nn.functional.group_norm(values.double(), 1)).abs().max()
+    assert error < 1e-5
+    plan = GraphPlan(norm, (weights,), tmp_path / "norm.onnx", {"x": values}, ("y",))
+    with pytest.raises(ExportFailed, match="differs from PyTorch"):
+        export_module(plan)
+    assert export_module(replace(plan, max_relative_error=1e-3)).onnx_file.exists()
