@@ -39,8 +39,8 @@ def draw_curves(work: Path, picture: Path) -> dict[str, float]:
         rows = [json.loads(line) for line in (work / name / "log.jsonl").read_text().splitlines()]
         time_min = np.array([row["elapsed_s"] for row in rows]) / 60
         loss = np.array([row["loss"] for row in rows])
-        kernel = np.ones(_SMOOTHING) / _SMOOTHING
-        axis.plot(time_min[_SMOOTHING - 1 :], np.convolve(loss, kernel, "valid"))
+        width = min(_SMOOTHING, len(rows))
+        axis.plot(time_min[width - 1 :], np.convolve(loss, np.ones(width) / width, "valid"))
         axis.set(title=name.replace("_", " "), xlabel="minutes", yscale="log")
         minutes[name] = float(time_min[-1])
     axes[0].set_ylabel("loss")

@@ -29,9 +29,9 @@ def test_the_recipe_leads_from_nothing_to_a_pipeline(run, tmp_path):
     work, out = tmp_path / "work", tmp_path / "weights"
     run("dataset", "--work", work, "--count", 500, "--held-out", 500)
     for network in ("text-encoder", "classifier", "autoencoder", "cloud-unet", "decoder"):
-        run(network, "--work", work, "--steps", FEW, "--processes", 1)
-    run("device-unet", "--work", work, "--steps", FEW, "--processes", 2)
-    again = run("device-unet", "--work", work, "--steps", FEW, "--processes", 2)
+        run(network, "--work", work, "--steps", FEW)
+    run("device-unet", "--work", work, "--steps", FEW)
+    again = run("device-unet", "--work", work, "--steps", FEW)
     assert "is trained" in again
     run("publish", "--work", work, "--out", out)
     assert set(draw_curves(work, tmp_path / "curves.png")) == set(NETWORKS)
