@@ -102,8 +102,7 @@ class AutoencoderTask:
         vae: Any = network  # its forward would round latents to bytes on the way
         latents = vae.encoder(images.to(torch.bfloat16) * 2 - 1)
         rebuilt = vae.decoder(latents).float() / 2 + 0.5
-        rows = [images[:10], rebuilt[:10], images[10:], rebuilt[10:]]
-        save_sheet(torch.cat(rows), 10, folder / f"reconstructions-{step}.png")
+        save_reconstructions(images, rebuilt, folder / f"reconstructions-{step}.png")
 
 
 @torch.no_grad()
@@ -153,6 +152,12 @@ def save_sheet(images: torch.Tensor, columns: int, path: Path) -> None:
     grid = images.clamp(0, 1).reshape(count // columns, columns, channels, height, width)
     grid = grid.permute(0, 3, 1, 4, 2).reshape(count // columns * height, columns * width, channels)
     Image.fromarray((grid * 255).round().byte().numpy()).save(path)
+
+
+def save_reconstructions(images: torch.Tensor, rebuilt: torch.Tensor, path: Path) -> None:
+    """Writes (20, 3, H, W) originals in [0, 1], each above its reconstruction."""
+    rows = [images[:10], rebuilt[:10], images[10:], rebuilt[10:]]
+    save_sheet(torch.cat(rows), 10, path)
 
 
 def _face_mask(size: int) -> torch.Tensor:

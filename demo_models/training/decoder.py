@@ -9,12 +9,17 @@ import numpy as np
 import torch
 from torch import nn
 
-from demo_models.training.autoencoder import ReconstructionLoss, load_autoencoder, save_sheet
+from demo_models.training.autoencoder import (
+    ReconstructionLoss,
+    load_autoencoder,
+    save_reconstructions,
+)
 from demo_models.training.classifier import images_float
 from demo_models.training.dataset import open_dataset
 from demo_models.training.denoiser import Inputs, NoisyLatents, load_cloud_unet
 
 LAST_TIME: Final = 0.2
+"""Noise is that of timesteps below this share of the schedule."""
 
 
 class DecoderTask:
@@ -56,5 +61,4 @@ class DecoderTask:
         images = images_float(self._held_out.images_u8[:20])
         latents = self._encoder(images.to(torch.bfloat16) * 2 - 1)
         rebuilt = network(latents).float() / 2 + 0.5
-        rows = [images[:10], rebuilt[:10], images[10:], rebuilt[10:]]
-        save_sheet(torch.cat(rows), 10, folder / f"reconstructions-{step}.png")
+        save_reconstructions(images, rebuilt, folder / f"reconstructions-{step}.png")
