@@ -23,7 +23,8 @@ from benchmarks.fidelity import Setting, Studio, settled
 from benchmarks.machine import machine
 from benchmarks.methods import METHODS, Method
 from benchmarks.pictures import Finisher
-from benchmarks.system import Exchange, Service, System, peak_memory_bytes, running_service
+from benchmarks.system import Exchange, System, peak_memory_bytes, running_service
+from cloud_service.own_process import OwnService
 
 COLUMNS: Final = (
     "method", "server_s", "overhead", "evals", "gmacs", "wire_bytes", "device_s", "latent_error",
@@ -31,7 +32,7 @@ COLUMNS: Final = (
 )  # fmt: skip
 
 
-def measure(service: Service, setting: Setting, repeats: int) -> dict[str, Any]:
+def measure(service: OwnService, setting: Setting, repeats: int) -> dict[str, Any]:
     """Measures all methods at one number of candidates and switch point.
 
     Args:
@@ -50,7 +51,9 @@ def measure(service: Service, setting: Setting, repeats: int) -> dict[str, Any]:
     return {"rows": rows, "setting": public, "machine": machine(), "peak_memory_bytes": memory}
 
 
-def time_system(service: Service, setting: Setting, repeats: int) -> dict[Method, list[Exchange]]:
+def time_system(
+    service: OwnService, setting: Setting, repeats: int
+) -> dict[Method, list[Exchange]]:
     """All methods in turn through the whole system, the round repeated; one round warms up."""
     found: dict[Method, list[Exchange]] = {method: [] for method in METHODS}
     with _connected(service, setting) as system:
@@ -66,7 +69,7 @@ def time_system(service: Service, setting: Setting, repeats: int) -> dict[Method
 
 
 @contextmanager
-def _connected(service: Service, setting: Setting) -> Iterator[System]:
+def _connected(service: OwnService, setting: Setting) -> Iterator[System]:
     system = System(service, setting.bundle, setting.threads)
     try:
         yield system

@@ -5,19 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from benchmarks.methods import Method
 from benchmarks.pictures import Candidates, PictureMaker
-from cloud_service import parent_death
 from cloud_service.denoising import Cost
+from cloud_service.own_process import OwnService, own_service
 from cloud_service.triton_client import TritonClient
 from device_client.bundle import open_bundle
 from device_client.hiding import HidingSettings, hide
@@ -36,8 +34,6 @@ from obclip.solver import SolverState
 from obclip.tensors import encode
 from obclip.v1.generation_pb2 import GenerateResponse, LatentBatch, Statistics
 
-_OBCLIP: Final = Path(sys.executable).with_name("obclip")
-_STOP_S: Final = 30
 _PATIENCE_S: Final = 900.0
 
 
@@ -60,23 +56,8 @@ class Exchange:
     state: SolverState | None
 
 
-@dataclass(frozen=True)
-class Service:
-    """A running `obclip serve`.
-
-    Attributes:
-        address: host:port of the orchestrator.
-        triton: host:port of its Triton.
-        pid: of the orchestrator.
-    """
-
-    address: str
-    triton: str
-    pid: int
-
-
 @contextmanager
-def running_service(bundle: Path, **settings: str) -> Iterator[Service]:
+def running_service(bundle: Path, **settings: str) -> Iterator[OwnService]:
     """Serves a bundle with every profile on a free loopback port until the block ends.
 
     Args:
@@ -88,22 +69,8 @@ def running_service(bundle: Path, **settings: str) -> Iterator[Service]:
         "request_timeout_s": f"{_PATIENCE_S:.0f}",
         "model_call_timeout_s": f"{_PATIENCE_S:.0f}",
     } | settings
-    environment = os.environ | {f"OBCLIP_{k.upper()}": value for k, value in chosen.items()}
-    command = parent_death.bound_to_us(
-        str(_OBCLIP), "serve", "--bundle", str(bundle), "--listen", "127.0.0.1:0", "--json"
-    )
-    with subprocess.Popen(  # noqa: S603 -- our own program
-        command, stdout=subprocess.PIPE, text=True, env=environment
-    ) as process:
-        try:
-            ready = process.stdout.readline() if process.stdout else ""
-            if not ready:
-                raise SystemExit(process.wait() or 1)
-            facts: dict[str, Any] = json.loads(ready)
-            yield Service(facts["address"], facts["triton"], facts["pid"])
-        finally:
-            process.terminate()
-            process.wait(_STOP_S)
+    with own_service("--bundle", str(bundle), **chosen) as service:
+        yield service
 
 
 class System:
@@ -115,7 +82,7 @@ class System:
         threads: of the device's models.
     """
 
-    def __init__(self, service: Service, bundle: Path, threads: int) -> None:
+    def __init__(self, service: OwnService, bundle: Path, threads: int) -> None:
         opened = open_bundle(bundle)
         self._service, self._card = service, opened.card
         self._models = DeviceModels(opened, threads)
@@ -201,7 +168,7 @@ class System:
 def _ignore(*_progress: object) -> None: ...
 
 
-def peak_memory_bytes(service: Service) -> dict[str, int]:
+def peak_memory_bytes(service: OwnService) -> dict[str, int]:
     """Most resident bytes so far: of the orchestrator, of Triton with its models, and of ours.
 
     Pages that processes share, as those of mapped weights, count in each of them.

@@ -2,36 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
+
+from cloud_service.own_process import own_service
 
 PROMPT: Final = (
     "a portrait of a young african woman with curly black hair, "
     "wearing glasses and a yellow hoodie, smiling, at the beach"
 )
 _OBCLIP: Final = Path(sys.executable).with_name("obclip")
-_STOP_S: Final = 30
-
-
-@contextmanager
-def _service() -> Iterator[str]:
-    command = [str(_OBCLIP), "serve", "--json", "--listen", "127.0.0.1:0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
-        try:
-            ready = process.stdout.readline() if process.stdout else ""
-            if not ready:
-                raise SystemExit(process.wait() or 1)
-            yield json.loads(ready)["address"]
-        finally:
-            process.terminate()
-            process.wait(_STOP_S)
 
 
 def main(
@@ -42,10 +26,10 @@ def main(
     """Start the service with a real Triton, make one private picture, and stop it."""
     out.mkdir(parents=True, exist_ok=True)
     picture, sheet = out / "demo.png", out / "demo-cloud.png"
-    with _service() as address:
-        command = [str(_OBCLIP), "generate", prompt, "--server", address, "--seed", str(seed)]
-        files = ["--out", str(picture), "--sheet", str(sheet), "--force"]
-        code = subprocess.run([*command, *files], check=False).returncode  # noqa: S603
+    with own_service() as service:
+        command = [str(_OBCLIP), "generate", prompt, "--server", service.address]
+        options = ["--seed", str(seed), "--out", str(picture), "--sheet", str(sheet), "--force"]
+        code = subprocess.run([*command, *options], check=False).returncode  # noqa: S603
     if code:
         raise typer.Exit(code)
     typer.echo(f"{picture}: the picture\n{sheet}: what the cloud saw, beside it")

@@ -9,7 +9,8 @@ import pytest
 
 from benchmarks.methods import METHODS, Method
 from benchmarks.pictures import Candidates, PictureMaker
-from benchmarks.system import Service, System, peak_memory_bytes
+from benchmarks.system import System, peak_memory_bytes
+from cloud_service.own_process import OwnService
 from device_client.hiding import HidingSettings, hide
 from obclip.plan import Profile
 from tests.conftest import StartService
@@ -22,7 +23,7 @@ SIX = hide(PROMPT, HidingSettings()).halves.skeleton.candidates()
 @pytest.fixture
 async def system(start_service: StartService, bundle: TinyBundle) -> AsyncIterator[System]:
     async with start_service(profiles=tuple(Profile)) as running:
-        service = Service(running.address, running.triton_url, os.getpid())
+        service = OwnService(running.address, running.triton_url, os.getpid())
         opened = await asyncio.to_thread(System, service, bundle.folder, 1)
         yield opened
         opened.close()
@@ -60,5 +61,5 @@ def test_with_one_model_on_both_sides_the_pictures_do_not_depend_on_the_switch_p
 
 
 def test_peak_memory_is_that_of_living_processes() -> None:
-    found = peak_memory_bytes(Service("", "", os.getpid()))
+    found = peak_memory_bytes(OwnService("", "", os.getpid()))
     assert found["orchestrator"] == found["this process (device and judge)"] > 1 << 20
