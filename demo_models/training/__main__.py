@@ -94,20 +94,20 @@ def cloud_unet(
 
 
 @app.command()
-def decoder(work: Work = DEFAULT_WORK, steps: Steps = 2400, processes: Processes = CORES) -> None:
-    """Train the VAE's decoder once more, behind the cloud UNet (needs: cloud-unet)."""
-    cloud, judge = _finished(work / "cloud_unet"), _finished(work / "classifier")
-    make = functools.partial(DecoderTask, _inputs(work), cloud, judge)
-    _train(make, Schedule(steps, 16, 5e-4, warmup_steps=50), work / "decoder", processes)
-
-
-@app.command()
 def device_unet(
     work: Work = DEFAULT_WORK, steps: Steps = 4700, processes: Processes = CORES
 ) -> None:
     """Distil the device UNet (needs: cloud-unet)."""
     make = functools.partial(DeviceUnetTask, _inputs(work), _finished(work / "cloud_unet"))
     _train(make, Schedule(steps, 64, 1e-3), work / "device_unet", processes)
+
+
+@app.command()
+def decoder(work: Work = DEFAULT_WORK, steps: Steps = 2400, processes: Processes = CORES) -> None:
+    """Train the VAE's decoder once more, behind the device UNet (needs: device-unet)."""
+    device, judge = _finished(work / "device_unet"), _finished(work / "classifier")
+    make = functools.partial(DecoderTask, _inputs(work), device, judge)
+    _train(make, Schedule(steps, 16, 5e-4, warmup_steps=50), work / "decoder", processes)
 
 
 @app.command()
@@ -127,8 +127,8 @@ def run_all(work: Work = DEFAULT_WORK, processes: Processes = CORES) -> None:
     classifier(work, processes=processes)
     autoencoder(work, processes=processes)
     cloud_unet(work, processes=processes)
-    decoder(work, processes=processes)
     device_unet(work, processes=processes)
+    decoder(work, processes=processes)
     publish(work)
 
 

@@ -17,8 +17,8 @@ NETWORKS: Final = (
     "autoencoder",
     "text_encoder",
     "cloud_unet",
-    "decoder",
     "device_unet",
+    "decoder",
 )
 _SMOOTHING: Final = 5
 

@@ -23,7 +23,7 @@ from obclip.schedule import NoiseSchedule
 UNCONDITIONAL_RATE: Final = 0.1
 TEACHER_SHARE: Final = 0.8
 LATE_TIME: Final = 0.8
-SHEET_GUIDANCE: Final = 2.5
+GUIDANCE: Final = 2.5
 SHEET_STEPS: Final = 25
 
 
@@ -54,6 +54,7 @@ class NoisyLatents:
             NoiseSchedule(**architecture.NOISE_SCHEDULE).alphas_cumprod()
         ).float()
         self._empty = torch.tensor(build_tokenizer().encode("").ids)
+        self.no_text = self.encode(self._empty[None])
 
     def rows(self, rng: np.random.Generator, count: int) -> NDArray[np.int64]:
         """Returns `count` random rows of the training set."""
@@ -71,16 +72,22 @@ class NoisyLatents:
         times = torch.from_numpy((spread * len(self._alphas)).astype(np.int64))
         alpha, sigma = self._scales(times)
         noise = torch.from_numpy(rng.standard_normal(clean.shape, dtype=np.float32))
-        noisy = (alpha * clean + sigma * noise).to(torch.bfloat16)
         velocity = alpha * noise - sigma * clean
-        return noisy.to(memory_format=torch.channels_last), times, self.encode(ids), velocity
+        return self.noised(clean, noise, times), times, self.encode(ids), velocity
 
-    def clean(
+    def parts(
         self, noisy: torch.Tensor, times: torch.Tensor, velocity: torch.Tensor
-    ) -> torch.Tensor:
-        """Returns the latents without the noise that a velocity tells, in float32."""
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Returns the clean latents and the noise that a velocity tells, in float32."""
         alpha, sigma = self._scales(times)
-        return alpha * noisy.float() - sigma * velocity.float()
+        noisy, velocity = noisy.float(), velocity.float()
+        return alpha * noisy - sigma * velocity, sigma * noisy + alpha * velocity
+
+    def noised(self, clean: torch.Tensor, noise: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+        """Returns clean latents with as much of the noise as the timesteps have, in bfloat16."""
+        alpha, sigma = self._scales(times)
+        noisy = (alpha * clean + sigma * noise).to(torch.bfloat16)
+        return noisy.to(memory_format=torch.channels_last)
 
     def encode(self, ids: torch.Tensor) -> torch.Tensor:
         """Returns the text states of (B, MAX_TOKENS) token ids."""
@@ -135,7 +142,7 @@ class CloudUnetTask:
         for time in scheduler.timesteps:
             both = torch.cat([latents, latents]).to(torch.bfloat16)
             without, with_text = network(both, time, text).sample.float().chunk(2)
-            guided = without + SHEET_GUIDANCE * (with_text - without)
+            guided = without + GUIDANCE * (with_text - without)
             latents = scheduler.step(guided, time, latents).prev_sample
         return latents
 
@@ -155,7 +162,7 @@ class DeviceUnetTask(CloudUnetTask):
         self.network = prepare(architecture.device_unet())
         self._inputs = inputs
         self._data = NoisyLatents(inputs, LATE_TIME)
-        self._teacher = load_cloud_unet(teacher)
+        self._teacher = load_unet(architecture.cloud_unet(), teacher)
 
     def loss(self, rng: np.random.Generator, count: int) -> tuple[torch.Tensor, dict[str, float]]:
         """Returns the weighted squared error against the teacher and the data."""
@@ -169,9 +176,8 @@ class DeviceUnetTask(CloudUnetTask):
         return loss, {"data": float(data.detach())}
 
 
-def load_cloud_unet(weights: Path) -> UNet2DConditionModel:
-    """Returns the trained cloud UNet in bfloat16, in evaluation mode."""
-    unet = architecture.cloud_unet()
+def load_unet(unet: UNet2DConditionModel, weights: Path) -> UNet2DConditionModel:
+    """Returns the UNet with trained weights in bfloat16, in evaluation mode."""
     unet.load_state_dict(torch.load(weights, weights_only=True))
     return prepare(unet).to(torch.bfloat16).eval().requires_grad_(False)
 

@@ -1,5 +1,7 @@
 """The tasks of the recipe on a few random pictures with untrained networks."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -10,8 +12,9 @@ from demo_models import architecture  # noqa: E402
 from demo_models.portrait import VALUES  # noqa: E402
 from demo_models.tokenizer import build_tokenizer  # noqa: E402
 from demo_models.training.autoencoder import load_autoencoder  # noqa: E402
-from demo_models.training.decoder import DecoderTask  # noqa: E402
+from demo_models.training.decoder import LAST_TIME, PASSES, DecoderTask  # noqa: E402
 from demo_models.training.denoiser import (  # noqa: E402
+    GUIDANCE,
     LATE_TIME,
     DeviceUnetTask,
     Inputs,
@@ -19,6 +22,7 @@ from demo_models.training.denoiser import (  # noqa: E402
 )
 from demo_models.training.publish import publish_family  # noqa: E402
 from demo_models.training.text_encoder import TextReader  # noqa: E402
+from obclip.schedule import NoiseSchedule  # noqa: E402
 
 COUNT = 20
 FACTOR = 0.5
@@ -67,8 +71,9 @@ def test_the_true_velocity_takes_all_noise_away(work, inputs, last_time):
     assert len(times.unique()) == COUNT
     assert 0.8 * last_time < times.max() / 1000 < last_time
     clean = np.load(work / "dataset" / "latents.npy").astype(np.float32)
-    rebuilt = noisy_latents.clean(noisy, times, velocity)
+    rebuilt, noise = noisy_latents.parts(noisy, times, velocity)
     np.testing.assert_allclose(rebuilt, clean, atol=0.05)  # noisy latents are bfloat16
+    torch.testing.assert_close(noisy_latents.noised(rebuilt, noise, times), noisy)
 
 
 def test_the_device_learns_the_steps_after_a_hand_over_from_the_cloud(work, inputs):
@@ -84,8 +89,8 @@ def test_the_device_learns_the_steps_after_a_hand_over_from_the_cloud(work, inpu
 
 
 def test_the_decoder_alone_is_trained_again_and_published(work, inputs, tmp_path):
-    cloud, judge = work / "cloud_unet" / "network.pt", work / "classifier" / "network.pt"
-    task = DecoderTask(inputs, cloud, judge)
+    device, judge = work / "device_unet" / "network.pt", work / "classifier" / "network.pt"
+    task = DecoderTask(inputs, device, judge)
     decoder = load_autoencoder(inputs.autoencoder).decoder
     for name, weights in decoder.state_dict().items():
         assert torch.equal(task.network.state_dict()[name], weights), name
@@ -98,6 +103,34 @@ def test_the_decoder_alone_is_trained_again_and_published(work, inputs, tmp_path
     with torch.no_grad():
         task.sample(task.network, tmp_path, 1)
     assert (tmp_path / "reconstructions-1.png").exists()
+
+
+def test_the_decoder_learns_from_what_the_devices_guided_steps_leave(work, inputs):
+    device, judge = work / "device_unet" / "network.pt", work / "classifier" / "network.pt"
+    task = DecoderTask(inputs, device, judge)
+    truth = torch.from_numpy(np.load(work / "dataset" / "latents.npy").astype(np.float32))
+    alphas = torch.from_numpy(NoiseSchedule(**architecture.NOISE_SCHEDULE).alphas_cumprod())
+    seen = []
+
+    def velocity(noisy, times, text):
+        """Knows the truth with the text, and without it thinks that all is noise."""
+        seen.append((times, text))
+        alpha = alphas[times].float()[:, None, None, None]
+        alpha, sigma = alpha.sqrt(), (1 - alpha).sqrt()
+        known = (alpha * noisy.float() - torch.cat([truth, truth])) / sigma
+        blind = (alpha * noisy.float()) / sigma
+        with_text = (GUIDANCE - 1) / GUIDANCE * blind + known / GUIDANCE
+        return SimpleNamespace(sample=torch.cat([blind[:COUNT], with_text[COUNT:]]))
+
+    task._device = velocity
+    noise = NoisyLatents(inputs, LAST_TIME)
+    noisy, times, text, _ = noise.batch(np.random.default_rng(1), np.arange(COUNT))
+    torch.testing.assert_close(task._denoise(noisy, times, text), truth, atol=0.05, rtol=0)
+    assert len(seen) == PASSES
+    assert torch.equal(seen[0][0], times.repeat(2))
+    assert (seen[-1][0].float() / times.repeat(2) - 1 / PASSES).abs().max() < 0.05
+    assert torch.equal(seen[0][1][COUNT:], text)
+    assert torch.equal(seen[0][1][:COUNT], noise.no_text.expand(COUNT, -1, -1))
 
 
 def test_the_published_vae_has_the_autoencoders_encoder_and_the_last_decoder(work, tmp_path):
