@@ -86,7 +86,7 @@ def _inputs(work: Path) -> Inputs:
 
 @app.command()
 def cloud_unet(
-    work: Work = DEFAULT_WORK, steps: Steps = 2750, processes: Processes = CORES
+    work: Work = DEFAULT_WORK, steps: Steps = 4400, processes: Processes = CORES
 ) -> None:
     """Train the cloud UNet (needs: autoencoder, text-encoder)."""
     make = functools.partial(CloudUnetTask, _inputs(work))
@@ -95,7 +95,7 @@ def cloud_unet(
 
 @app.command()
 def device_unet(
-    work: Work = DEFAULT_WORK, steps: Steps = 4700, processes: Processes = CORES
+    work: Work = DEFAULT_WORK, steps: Steps = 7000, processes: Processes = CORES
 ) -> None:
     """Distil the device UNet (needs: cloud-unet)."""
     make = functools.partial(DeviceUnetTask, _inputs(work), _finished(work / "cloud_unet"))
@@ -103,7 +103,7 @@ def device_unet(
 
 
 @app.command()
-def decoder(work: Work = DEFAULT_WORK, steps: Steps = 2400, processes: Processes = CORES) -> None:
+def decoder(work: Work = DEFAULT_WORK, steps: Steps = 5100, processes: Processes = CORES) -> None:
     """Train the VAE's decoder once more, behind the device UNet (needs: device-unet)."""
     device, judge = _finished(work / "device_unet"), _finished(work / "classifier")
     make = functools.partial(DecoderTask, _inputs(work), device, judge)

@@ -19,8 +19,8 @@ from demo_models.training.classifier import images_float
 from demo_models.training.dataset import open_dataset
 from demo_models.training.denoiser import GUIDANCE, Inputs, NoisyLatents, load_unet
 
-LAST_TIME: Final = 0.6
-"""Of the schedule: the device takes over here after 10 of 25 steps."""
+LAST_TIME: Final = 0.3
+"""Of the schedule. With more noise the original is no longer certain, and the mean is a blur."""
 PASSES: Final = 3
 """Of the device UNet, from the noise to clean latents."""
 
@@ -28,8 +28,8 @@ PASSES: Final = 3
 class DecoderTask:
     """The reconstruction loss behind the device's own steps, so that their blur is not handed on.
 
-    Latents of the training set get the noise of a hand-over, the device UNet takes it away in a
-    few guided steps (DDIM, arXiv 2010.02502), and the decoder learns the original from what is
+    Latents of the training set get the noise of the last steps, the device UNet takes it away in
+    a few guided steps (DDIM, arXiv 2010.02502), and the decoder learns the original from what is
     left. The encoder and so the latents stay as they are: nothing trained on them changes.
 
     Args:
