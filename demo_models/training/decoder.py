@@ -17,7 +17,7 @@ from demo_models.training.autoencoder import (
 )
 from demo_models.training.classifier import images_float
 from demo_models.training.dataset import open_dataset
-from demo_models.training.denoiser import GUIDANCE, Inputs, NoisyLatents, load_unet
+from demo_models.training.denoiser import Inputs, NoisyLatents, guided, load_unet
 
 LAST_TIME: Final = 0.3
 """Of the schedule. With more noise the original is no longer certain, and the mean is a blur."""
@@ -61,12 +61,9 @@ class DecoderTask:
     def _denoise(
         self, noisy: torch.Tensor, times: torch.Tensor, text: torch.Tensor
     ) -> torch.Tensor:
-        both = torch.cat([self._noise.no_text.expand_as(text), text])
+        pairs = self._noise.pairs(text)
         for left in range(PASSES, 0, -1):
-            rows = torch.cat([noisy, noisy]).to(memory_format=torch.channels_last)
-            predicted = self._device(rows, times.repeat(2), both).sample
-            without, with_text = predicted.float().chunk(2)
-            velocity = without + GUIDANCE * (with_text - without)
+            velocity = guided(self._device, noisy, times, pairs)
             clean, noise = self._noise.parts(noisy, times, velocity)
             times = times * (left - 1) // left
             noisy = self._noise.noised(clean, noise, times)

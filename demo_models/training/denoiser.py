@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -54,7 +54,7 @@ class NoisyLatents:
             NoiseSchedule(**architecture.NOISE_SCHEDULE).alphas_cumprod()
         ).float()
         self._empty = torch.tensor(build_tokenizer().encode("").ids)
-        self.no_text = self.encode(self._empty[None])
+        self._no_text = self.encode(self._empty[None])
 
     def rows(self, rng: np.random.Generator, count: int) -> NDArray[np.int64]:
         """Returns `count` random rows of the training set."""
@@ -95,9 +95,9 @@ class NoisyLatents:
             states: torch.Tensor = self._text(input_ids=ids).last_hidden_state
         return states
 
-    def encode_pairs(self, ids: torch.Tensor) -> torch.Tensor:
-        """Returns the text states of as many empty captions, then of the ids."""
-        return self.encode(torch.cat([self._empty.expand_as(ids), ids]))
+    def pairs(self, text: torch.Tensor) -> torch.Tensor:
+        """Returns the states of as many empty captions, then the text states."""
+        return torch.cat([self._no_text.expand_as(text), text])
 
     def _scales(self, times: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         alphas = self._alphas[times][:, None, None, None]
@@ -133,18 +133,33 @@ class CloudUnetTask:
         save_sheet(images, 10, folder / f"samples-{step}.png")
 
     def _generate(self, network: nn.Module, tokens: torch.Tensor) -> torch.Tensor:
-        text = self._data.encode_pairs(tokens)
+        text = self._data.pairs(self._data.encode(tokens))
         scheduler = DPMSolverMultistepScheduler(**architecture.NOISE_SCHEDULE)
         scheduler.set_timesteps(SHEET_STEPS)
         size = architecture.LATENT_SIZE
         shape = (len(tokens), architecture.LATENT_CHANNELS, size, size)
         latents = torch.randn(shape, generator=torch.Generator().manual_seed(0))
         for time in scheduler.timesteps:
-            both = torch.cat([latents, latents]).to(torch.bfloat16)
-            without, with_text = network(both, time, text).sample.float().chunk(2)
-            guided = without + GUIDANCE * (with_text - without)
-            latents = scheduler.step(guided, time, latents).prev_sample
+            velocity = guided(network, latents, time.expand(len(latents)), text)
+            latents = scheduler.step(velocity, time, latents).prev_sample
         return latents
+
+
+def guided(
+    network: Any, noisy: torch.Tensor, times: torch.Tensor, pairs: torch.Tensor
+) -> torch.Tensor:
+    """Returns a UNet's float32 velocity with guidance GUIDANCE.
+
+    Args:
+        network: The UNet, in bfloat16.
+        noisy: (B, 8, 16, 16) latents.
+        times: (B,) timesteps.
+        pairs: (2 B, MAX_TOKENS, TEXT_WIDTH) text states, without the captions and with them.
+    """
+    rows = torch.cat([noisy, noisy]).to(torch.bfloat16, memory_format=torch.channels_last)
+    without, with_text = network(rows, times.repeat(2), pairs).sample.float().chunk(2)
+    velocity: torch.Tensor = without + GUIDANCE * (with_text - without)
+    return velocity
 
 
 class DeviceUnetTask(CloudUnetTask):

@@ -130,7 +130,9 @@ def test_the_decoder_learns_from_what_the_devices_guided_steps_leave(work, input
     assert torch.equal(seen[0][0], times.repeat(2))
     assert (seen[-1][0] - times.repeat(2) / PASSES).abs().max() <= 1
     assert torch.equal(seen[0][1][COUNT:], text)
-    assert torch.equal(seen[0][1][:COUNT], noise.no_text.expand(COUNT, -1, -1))
+    assert torch.equal(seen[0][1], noise.pairs(text))
+    empty = torch.tensor([build_tokenizer().encode("").ids])
+    assert torch.equal(seen[0][1][:COUNT], noise.encode(empty).expand(COUNT, -1, -1))
 
 
 def test_the_published_vae_has_the_autoencoders_encoder_and_the_last_decoder(work, tmp_path):
