@@ -71,6 +71,14 @@ def autoencoder(
 
 
 @app.command()
+def decoder(work: Work = DEFAULT_WORK, steps: Steps = 13_000, processes: Processes = CORES) -> None:
+    """Train the VAE's decoder alone on the latents (needs: autoencoder)."""
+    parts = _finished(work / "autoencoder"), _finished(work / "classifier")
+    make = functools.partial(DecoderTask, work / "dataset", work / "held-out", *parts)
+    _train(make, Schedule(steps, 16, 5e-4, warmup_steps=50), work / "decoder", processes)
+
+
+@app.command()
 def text_encoder(
     work: Work = DEFAULT_WORK, steps: Steps = 500, processes: Processes = CORES
 ) -> None:
@@ -103,14 +111,6 @@ def device_unet(
 
 
 @app.command()
-def decoder(work: Work = DEFAULT_WORK, steps: Steps = 5100, processes: Processes = CORES) -> None:
-    """Train the VAE's decoder once more, behind the device UNet (needs: device-unet)."""
-    device, judge = _finished(work / "device_unet"), _finished(work / "classifier")
-    make = functools.partial(DecoderTask, _inputs(work), device, judge)
-    _train(make, Schedule(steps, 16, 5e-4, warmup_steps=50), work / "decoder", processes)
-
-
-@app.command()
 def publish(
     work: Work = DEFAULT_WORK,
     out: Annotated[Path, typer.Option(help="The diffusers folder.")] = Path("demo_models/weights"),
@@ -126,9 +126,9 @@ def run_all(work: Work = DEFAULT_WORK, processes: Processes = CORES) -> None:
     text_encoder(work, processes=processes)
     classifier(work, processes=processes)
     autoencoder(work, processes=processes)
+    decoder(work, processes=processes)
     cloud_unet(work, processes=processes)
     device_unet(work, processes=processes)
-    decoder(work, processes=processes)
     publish(work)
 
 

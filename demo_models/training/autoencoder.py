@@ -34,13 +34,14 @@ class ReconstructionLoss:
 
     Args:
         classifier: Trained weights of the attribute classifier.
+        face_weight: How much more than the rest pixels of the face count.
     """
 
-    def __init__(self, classifier: Path) -> None:
+    def __init__(self, classifier: Path, face_weight: float) -> None:
         self._judge = architecture.AttributeClassifier()
         self._judge.load_state_dict(torch.load(classifier, weights_only=True))
         self._judge.requires_grad_(False).to(torch.bfloat16)
-        self._face = 1 + FACE_WEIGHT * _face_mask(architecture.IMAGE_SIZE)
+        self._face = 1 + face_weight * _face_mask(architecture.IMAGE_SIZE)
 
     def __call__(
         self, rebuilt: torch.Tensor, images: torch.Tensor
@@ -81,7 +82,7 @@ class AutoencoderTask:
         self.network: nn.Module = architecture.autoencoder().to(memory_format=torch.channels_last)
         self._data, self._held_out = open_dataset(data), open_dataset(held_out)
         calibrate(self.network, images_float(self._data.images_u8[:32]))
-        self._loss = ReconstructionLoss(classifier)
+        self._loss = ReconstructionLoss(classifier, FACE_WEIGHT)
 
     def loss(self, rng: np.random.Generator, count: int) -> tuple[torch.Tensor, dict[str, float]]:
         """Returns the weighted sum of the losses on a random batch."""

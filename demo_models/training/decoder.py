@@ -1,73 +1,56 @@
-"""Training of the VAE's decoder once more, on what the device makes of noisy latents."""
+"""Training of the VAE's decoder once more, on the finished latents."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from demo_models import architecture
 from demo_models.training.autoencoder import (
+    LATENT_NOISE,
     ReconstructionLoss,
     load_autoencoder,
     save_reconstructions,
 )
 from demo_models.training.classifier import images_float
 from demo_models.training.dataset import open_dataset
-from demo_models.training.denoiser import Inputs, NoisyLatents, guided, load_unet
-
-LAST_TIME: Final = 0.3
-"""Of the schedule. With more noise the original is no longer certain, and the mean is a blur."""
-PASSES: Final = 3
-"""Of the device UNet, from the noise to clean latents."""
 
 
 class DecoderTask:
-    """The reconstruction loss behind the device's own steps, so that their blur is not handed on.
+    """The reconstruction loss of the decoder alone, every part of the picture alike.
 
-    Latents of the training set get the noise of the last steps, the device UNet takes it away in
-    a few guided steps (DDIM, arXiv 2010.02502), and the decoder learns the original from what is
-    left. The encoder and so the latents stay as they are: nothing trained on them changes.
+    The encoder and so the latents stay as they are: nothing trained on them changes. The latents
+    are the encoder's own, all but clean: where the original is uncertain, as behind a denoiser,
+    the best a decoder can learn is the mean of what it may have been, and that is a blur.
 
     Args:
-        inputs: What the UNets were trained from.
-        device: network.pt of the device UNet.
+        data: Folder of the training set with its latents.
+        held_out: Folder of the held-out set, for the sheets.
+        autoencoder: Its trained weights.
         classifier: Trained weights of the attribute classifier.
     """
 
-    def __init__(self, inputs: Inputs, device: Path, classifier: Path) -> None:
-        vae: Any = load_autoencoder(inputs.autoencoder)
+    def __init__(self, data: Path, held_out: Path, autoencoder: Path, classifier: Path) -> None:
+        vae: Any = load_autoencoder(autoencoder)
         self._encoder = vae.encoder.to(torch.bfloat16)
         self.network: nn.Module = vae.decoder.requires_grad_(True).train()
         self.network.to(memory_format=torch.channels_last)
-        self._noise = NoisyLatents(inputs, LAST_TIME)
-        self._device = load_unet(architecture.device_unet(), device)
-        self._loss = ReconstructionLoss(classifier)
-        self._factor = float((inputs.data / "scaling_factor.txt").read_text())
-        self._data, self._held_out = open_dataset(inputs.data), open_dataset(inputs.held_out)
+        self._loss = ReconstructionLoss(classifier, face_weight=0)
+        self._factor = float((data / "scaling_factor.txt").read_text())
+        self._latents = np.load(data / "latents.npy")
+        self._data, self._held_out = open_dataset(data), open_dataset(held_out)
 
     def loss(self, rng: np.random.Generator, count: int) -> tuple[torch.Tensor, dict[str, float]]:
         """Returns the reconstruction loss of a random batch."""
-        rows = np.sort(self._noise.rows(rng, count))
-        noisy, times, text, _ = self._noise.batch(rng, rows)
-        latents = self._denoise(noisy, times, text) / self._factor
-        rebuilt = self.network(latents.to(noisy.dtype, memory_format=torch.channels_last))
+        rows = np.sort(rng.integers(len(self._latents), size=count))
+        latents = self._latents[rows].astype(np.float32) / self._factor
+        latents += LATENT_NOISE * rng.standard_normal(latents.shape, dtype=np.float32)
+        inputs = torch.from_numpy(latents)
+        rebuilt = self.network(inputs.to(torch.bfloat16, memory_format=torch.channels_last))
         return self._loss(rebuilt / 2 + 0.5, images_float(self._data.images_u8[rows]))
-
-    @torch.no_grad()
-    def _denoise(
-        self, noisy: torch.Tensor, times: torch.Tensor, text: torch.Tensor
-    ) -> torch.Tensor:
-        pairs = self._noise.pairs(text)
-        for left in range(PASSES, 0, -1):
-            velocity = guided(self._device, noisy, times, pairs)
-            clean, noise = self._noise.parts(noisy, times, velocity)
-            times = times * (left - 1) // left
-            noisy = self._noise.noised(clean, noise, times)
-        return clean
 
     def sample(self, network: nn.Module, folder: Path, step: int) -> None:
         """Writes originals above reconstructions."""

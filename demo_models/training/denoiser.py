@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from obclip.schedule import NoiseSchedule
 UNCONDITIONAL_RATE: Final = 0.1
 TEACHER_SHARE: Final = 0.8
 LATE_TIME: Final = 0.8
-GUIDANCE: Final = 2.5
+SHEET_GUIDANCE: Final = 2.5
 SHEET_STEPS: Final = 25
 
 
@@ -70,24 +70,12 @@ class NoisyLatents:
         # One timestep in each of `count` equal parts of the schedule, for less variance.
         spread = self._last_time * (rng.permutation(count) + rng.random(count)) / count
         times = torch.from_numpy((spread * len(self._alphas)).astype(np.int64))
-        alpha, sigma = self._scales(times)
+        alphas = self._alphas[times][:, None, None, None]
+        alpha, sigma = alphas.sqrt(), (1 - alphas).sqrt()
         noise = torch.from_numpy(rng.standard_normal(clean.shape, dtype=np.float32))
-        velocity = alpha * noise - sigma * clean
-        return self.noised(clean, noise, times), times, self.encode(ids), velocity
-
-    def parts(
-        self, noisy: torch.Tensor, times: torch.Tensor, velocity: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Returns the clean latents and the noise that a velocity tells, in float32."""
-        alpha, sigma = self._scales(times)
-        noisy, velocity = noisy.float(), velocity.float()
-        return alpha * noisy - sigma * velocity, sigma * noisy + alpha * velocity
-
-    def noised(self, clean: torch.Tensor, noise: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
-        """Returns clean latents with as much of the noise as the timesteps have, in bfloat16."""
-        alpha, sigma = self._scales(times)
         noisy = (alpha * clean + sigma * noise).to(torch.bfloat16)
-        return noisy.to(memory_format=torch.channels_last)
+        velocity = alpha * noise - sigma * clean
+        return noisy.to(memory_format=torch.channels_last), times, self.encode(ids), velocity
 
     def encode(self, ids: torch.Tensor) -> torch.Tensor:
         """Returns the text states of (B, MAX_TOKENS) token ids."""
@@ -98,10 +86,6 @@ class NoisyLatents:
     def pairs(self, text: torch.Tensor) -> torch.Tensor:
         """Returns the states of as many empty captions, then the text states."""
         return torch.cat([self._no_text.expand_as(text), text])
-
-    def _scales(self, times: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        alphas = self._alphas[times][:, None, None, None]
-        return alphas.sqrt(), (1 - alphas).sqrt()
 
 
 class CloudUnetTask:
@@ -140,26 +124,11 @@ class CloudUnetTask:
         shape = (len(tokens), architecture.LATENT_CHANNELS, size, size)
         latents = torch.randn(shape, generator=torch.Generator().manual_seed(0))
         for time in scheduler.timesteps:
-            velocity = guided(network, latents, time.expand(len(latents)), text)
+            both = torch.cat([latents, latents]).to(torch.bfloat16)
+            without, with_text = network(both, time, text).sample.float().chunk(2)
+            velocity = without + SHEET_GUIDANCE * (with_text - without)
             latents = scheduler.step(velocity, time, latents).prev_sample
         return latents
-
-
-def guided(
-    network: Any, noisy: torch.Tensor, times: torch.Tensor, pairs: torch.Tensor
-) -> torch.Tensor:
-    """Returns a UNet's float32 velocity with guidance GUIDANCE.
-
-    Args:
-        network: The UNet, in bfloat16.
-        noisy: (B, 8, 16, 16) latents.
-        times: (B,) timesteps.
-        pairs: (2 B, MAX_TOKENS, TEXT_WIDTH) text states, without the captions and with them.
-    """
-    rows = torch.cat([noisy, noisy]).to(torch.bfloat16, memory_format=torch.channels_last)
-    without, with_text = network(rows, times.repeat(2), pairs).sample.float().chunk(2)
-    velocity: torch.Tensor = without + GUIDANCE * (with_text - without)
-    return velocity
 
 
 class DeviceUnetTask(CloudUnetTask):
