@@ -71,7 +71,7 @@ def autoencoder(
 
 
 @app.command()
-def decoder(work: Work = DEFAULT_WORK, steps: Steps = 13_000, processes: Processes = CORES) -> None:
+def decoder(work: Work = DEFAULT_WORK, steps: Steps = 9000, processes: Processes = CORES) -> None:
     """Train the VAE's decoder alone on the latents (needs: autoencoder)."""
     parts = _finished(work / "autoencoder"), _finished(work / "classifier")
     make = functools.partial(DecoderTask, work / "dataset", work / "held-out", *parts)
@@ -107,7 +107,7 @@ def device_unet(
 ) -> None:
     """Distil the device UNet (needs: cloud-unet)."""
     make = functools.partial(DeviceUnetTask, _inputs(work), _finished(work / "cloud_unet"))
-    _train(make, Schedule(steps, 64, 1e-3), work / "device_unet", processes)
+    _train(make, Schedule(steps, 32, 1e-3), work / "device_unet", processes)
 
 
 @app.command()

@@ -23,6 +23,7 @@ from obclip.schedule import NoiseSchedule
 UNCONDITIONAL_RATE: Final = 0.1
 TEACHER_SHARE: Final = 0.8
 LATE_TIME: Final = 0.8
+MOST_GUIDANCE: Final = 4.0
 SHEET_GUIDANCE: Final = 2.5
 SHEET_STEPS: Final = 25
 
@@ -125,14 +126,21 @@ class CloudUnetTask:
         latents = torch.randn(shape, generator=torch.Generator().manual_seed(0))
         for time in scheduler.timesteps:
             both = torch.cat([latents, latents]).to(torch.bfloat16)
-            without, with_text = network(both, time, text).sample.float().chunk(2)
-            velocity = without + SHEET_GUIDANCE * (with_text - without)
+            velocity = _guided(network(both, time, text).sample.float(), SHEET_GUIDANCE)
             latents = scheduler.step(velocity, time, latents).prev_sample
         return latents
 
 
+def _guided(velocities: torch.Tensor, scale: torch.Tensor | float) -> torch.Tensor:
+    without, with_text = velocities.chunk(2)
+    return without + scale * (with_text - without)
+
+
 class DeviceUnetTask(CloudUnetTask):
     """The cloud's prediction and the data's, in the share TEACHER_SHARE to the rest.
+
+    The cloud is imitated at a random guidance from 1 to MOST_GUIDANCE, since guidance multiplies
+    what sets the two predictions of a pair apart, and a small network's errors with it.
 
     The device finishes pictures, so all of its timesteps lie after a hand-over at LATE_TIME (in
     shares of the schedule: 5 of 25 steps). What it makes alone it was never trained for.
@@ -151,11 +159,13 @@ class DeviceUnetTask(CloudUnetTask):
     def loss(self, rng: np.random.Generator, count: int) -> tuple[torch.Tensor, dict[str, float]]:
         """Returns the weighted squared error against the teacher and the data."""
         noisy, times, text, velocity = self._data.batch(rng, self._data.rows(rng, count))
-        predicted = self.network(noisy, times, text).sample.float()
+        pairs = torch.cat([noisy, noisy]), times.repeat(2), self._data.pairs(text)
+        predicted = self.network(*pairs).sample.float()
         with torch.no_grad():
-            taught = self._teacher(noisy, times, text).sample.float()
-        imitation = (predicted - taught).square().mean()
-        data = (predicted - velocity).square().mean()
+            taught = self._teacher(*pairs).sample.float()
+        scale = torch.from_numpy(rng.uniform(1, MOST_GUIDANCE, (count, 1, 1, 1)).astype(np.float32))
+        imitation = _guided(predicted - taught, scale).square().mean()
+        data = (predicted[count:] - velocity).square().mean()
         loss = TEACHER_SHARE * imitation + (1 - TEACHER_SHARE) * data
         return loss, {"data": float(data.detach())}
 

@@ -3,7 +3,7 @@ import pytest
 
 pytest.importorskip("resvg_py", reason="resvg-py is not installed (group: train)")
 
-from benchmarks.quality import UNGUIDED, Setting, runs, table, time_device
+from benchmarks.quality import UNGUIDED, Setting, runs, sharpness, table, time_device
 from benchmarks.sampling import Run, Sampler
 from tests.fakes.tiny_bundle import TinyBundle
 
@@ -45,9 +45,18 @@ def test_the_device_is_timed_for_every_way(bundle: TinyBundle) -> None:
 
 def test_the_table_shows_the_paired_difference() -> None:
     shares = ("gender", "age", "ethnicity", "glasses", "glasses_recall", "hat", "background")
-    row = dict.fromkeys((*shares, "expression", "all", "frechet"), 0.5)
+    row = dict.fromkeys((*shares, "expression", "all", "frechet", "sharpness"), 0.5)
     gains = {"all_over_guided": (0.01, -0.02, 0.04), "frechet_over_guided": (0.1, -0.1, 0.3)}
     figures = {"renders": row, "hybrid_k5_unguided": row | gains | {"device_s": 0.1}, "setting": {}}
     shown = table(figures)
     assert shown.row_count == 2
     assert list(shown.columns[-2].cells) == ["-", "+1.00 (-2.00 to +4.00)"]
+
+
+def test_an_edge_spread_over_four_pixels_is_a_quarter_as_sharp() -> None:
+    edge = np.zeros((2, 8, 12, 3), np.uint8)
+    edge[:, :, 6:] = 255
+    ramp = np.tile(np.interp(np.arange(12), [4, 8], [0, 255])[:, None], (2, 8, 1, 3))
+    assert sharpness(edge) == pytest.approx(1)
+    assert sharpness(ramp.astype(np.uint8)) == pytest.approx(0.25, rel=0.01)
+    assert sharpness(edge.swapaxes(1, 2)) == pytest.approx(1)
