@@ -88,22 +88,22 @@ def text_encoder(
 
 
 def _inputs(work: Path) -> Inputs:
-    text, vae = _finished(work / "text_encoder"), _finished(work / "autoencoder")
-    return Inputs(work / "dataset", work / "held-out", text, vae)
+    networks = (_finished(work / name) for name in ("text_encoder", "autoencoder", "decoder"))
+    return Inputs(work / "dataset", work / "held-out", *networks)
 
 
 @app.command()
 def cloud_unet(
     work: Work = DEFAULT_WORK, steps: Steps = 4400, processes: Processes = CORES
 ) -> None:
-    """Train the cloud UNet (needs: autoencoder, text-encoder)."""
+    """Train the cloud UNet (needs: decoder, text-encoder)."""
     make = functools.partial(CloudUnetTask, _inputs(work))
     _train(make, Schedule(steps, 96, 1e-3, ema_decay=0.998), work / "cloud_unet", processes)
 
 
 @app.command()
 def device_unet(
-    work: Work = DEFAULT_WORK, steps: Steps = 7000, processes: Processes = CORES
+    work: Work = DEFAULT_WORK, steps: Steps = 10_600, processes: Processes = CORES
 ) -> None:
     """Distil the device UNet (needs: cloud-unet)."""
     make = functools.partial(DeviceUnetTask, _inputs(work), _finished(work / "cloud_unet"))

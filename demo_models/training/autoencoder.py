@@ -178,10 +178,17 @@ def _distance_from_unit(latents: torch.Tensor) -> torch.Tensor:
     return flat.mean(1).square().mean() + (flat.std(1) - 1).square().mean() + 10 * too_far
 
 
-def load_autoencoder(weights: Path) -> AutoencoderTiny:
-    """Returns the trained autoencoder in evaluation mode."""
+def load_autoencoder(weights: Path, decoder: Path | None = None) -> AutoencoderTiny:
+    """Returns the trained autoencoder in evaluation mode.
+
+    Args:
+        weights: Its network.pt.
+        decoder: network.pt of the decoder that was trained once more.
+    """
     vae = architecture.autoencoder()
     vae.load_state_dict(torch.load(weights, weights_only=True))
+    if decoder is not None:
+        vae.decoder.load_state_dict(torch.load(decoder, weights_only=True))
     return vae.eval().requires_grad_(False)
 
 

@@ -15,10 +15,10 @@ from matplotlib import pyplot as plt
 NETWORKS: Final = (
     "classifier",
     "autoencoder",
+    "decoder",
     "text_encoder",
     "cloud_unet",
     "device_unet",
-    "decoder",
 )
 _SMOOTHING: Final = 5
 

@@ -55,7 +55,8 @@ def work(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def inputs(work):
-    networks = (work / name / "network.pt" for name in ("text_encoder", "autoencoder"))
+    names = ("text_encoder", "autoencoder", "decoder")
+    networks = (work / name / "network.pt" for name in names)
     return Inputs(work / "dataset", work / "dataset", *networks)
 
 
