@@ -1,5 +1,7 @@
 """The tasks of the recipe on a few random pictures with untrained networks."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,8 @@ from demo_models.training.autoencoder import LATENT_NOISE, load_autoencoder  # n
 from demo_models.training.decoder import DecoderTask  # noqa: E402
 from demo_models.training.denoiser import (  # noqa: E402
     LATE_TIME,
+    MOST_GUIDANCE,
+    TEACHER_SHARE,
     DeviceUnetTask,
     Inputs,
     NoisyLatents,
@@ -85,6 +89,32 @@ def test_the_device_learns_the_steps_after_a_hand_over_from_the_cloud(work, inpu
     assert figures["data"] > 0
     assert task.network.conv_out.weight.grad.any()
     assert 0.9 * LATE_TIME < max(times) / 1000 < LATE_TIME
+
+
+def test_guidance_multiplies_only_what_sets_the_devices_errors_of_a_pair_apart(work, inputs):
+    task = DeviceUnetTask(inputs, work / "cloud_unet" / "network.pt")
+    errors, seen = [1.0, 1.0], []
+
+    def network(noisy, times, text):
+        seen.append((noisy, times, text))
+        error = torch.tensor(errors).repeat_interleave(COUNT)[:, None, None, None]
+        return SimpleNamespace(sample=task._teacher(noisy, times, text).sample.float() + error)
+
+    task.network = network
+
+    def imitation():
+        loss, figures = task.loss(np.random.default_rng(0), COUNT)
+        return (float(loss) - (1 - TEACHER_SHARE) * figures["data"]) / TEACHER_SHARE
+
+    assert imitation() == pytest.approx(1, abs=0.01)
+    errors[0] = 0.0
+    assert 1.5 < np.sqrt(imitation()) < MOST_GUIDANCE
+    errors[:] = [1.0, 0.0]
+    assert 1 < np.sqrt(imitation()) < MOST_GUIDANCE - 1
+    noisy, times, text = seen[0]
+    assert torch.equal(noisy[:COUNT], noisy[COUNT:])
+    assert torch.equal(times[:COUNT], times[COUNT:])
+    assert len(text[:COUNT].unique(dim=0)) == 1
 
 
 def decoder_task(work):
