@@ -45,7 +45,7 @@ _H = r"(?: ?- ?| )?"
 _UNIT = "|".join(_UNITS)
 _TEEN = "|".join(_TEENS)
 _TEN = "|".join([*_TENS, "fourty"])
-_DIGITS = r"(?<!\d)(?<!\d )\d(?: ?\d){0,2}(?! ?\d)"
+_DIGITS = r"(?:(?<!\d)(?<!\d )(?:\d{1,3}|\d(?: \d){1,2})|(?<=\d )\d\d)(?! ?\d)"
 _HUNDRED = rf"(?:(?:one|a) )?hundred(?: and)?(?:{_H}(?:{_TEEN}|{_UNIT}))?"
 _NUMBER = rf"(?:{_DIGITS}|{_HUNDRED}|(?:{_TEN}){_H}(?:{_UNIT})?|{_TEEN}|{_UNIT})"
 _ABOUT_WORD = "about|around|approximately|roughly|over|nearly|almost|only|just|exactly|at least"
@@ -53,26 +53,41 @@ _ABOUT = rf"(?:(?:{_ABOUT_WORD}) )?"
 _PART = rf"(?:(?:very )?(?:early|mid|middle|late)(?: or late| to mid| to late)?{_H})?"
 _DECADE = rf"(?:'? ?[1-9] ?0 ?'? ?s\b|{'|'.join(_DECADES)})"
 _SPAN = r"(?:y(?:ea)?rs?|months?|weeks?|days?)"
-_AT_AGE = r"(?:aged?|at (?:the )?age|of age)(?: of)?"
+_AT_AGE = r"(?:aged?|at (?:the )?age|of age|between|from)(?: of)?"
+_FROM = rf"(?:{_DIGITS} ?(?:-|to|or|and|/) ?|{_NUMBER} (?:to|or) )?"
+_REST = r"(?: ?\+| and a half| plus)?"
+_STOP = r"(?= ?(?:$|[.,;!?)]|(?:and|but|now|today|in|on|at|with|or|wearing|holding|who)\b))"
 _ERA = "style|fashion|movie|film|era|music|photo|look|outfit"
 
 _HINTS = (
     "year", "yr", "month", "week", "something", "birthday", " aged", "(aged", " age ", " ages ",
     "ties", "teens", "y/o", "y / o", "y.o", "0s", "0 s", "0's", "0 's", "0ish",
+    "(age", "age:", "age :", "he is ", "he's", "he was ", "who is ", "who was ", "turned ",
+    "turns ", "man of ", "men of ", "girl of ", "boy of ", "lady of ", "person of ", "child of ",
 )  # fmt: skip
 _SHORT_HINT = re.compile(r"\d ?yo\b")
 _PEOPLE_OLD = re.compile(rf"\b(?P<n>{_NUMBER}){_H}{_SPAN}{_H}olds\b")
 _OLD = re.compile(
-    rf"\b{_ABOUT}(?:{_AT_AGE} )?(?P<n>{_NUMBER}){_H}(?P<u>{_SPAN}){_H}(?:old|of age)\b"
+    rf"\b{_ABOUT}(?:{_AT_AGE} )?{_FROM}(?P<n>{_NUMBER}){_REST}{_H}(?P<u>{_SPAN}){_H}"
+    r"(?:old|of age)\b"
 )
-_SHORT = re.compile(rf"\b{_ABOUT}(?P<n>\d(?: ?\d)?) ?(?:y ?/ ?o|yo|y\.o\.?|yr|yrs)\b")
+_SHORT = re.compile(rf"\b{_ABOUT}(?P<n>\d(?: ?\d){{0,2}}) ?(?:y ?/ ?o|yo|y\.o\.?|yr|yrs)\b")
 _AGED = re.compile(
     r"(?<!middle-)(?<!middle )(?<!- )"
-    r"\b(?:aged|(?:at |of |in )?(?:the )?ages?(?: of)?) "
-    rf"{_ABOUT}(?P<n>{_NUMBER})\b(?! ?(?:ad|bc|th)\b)"
+    r"\b(?:aged|(?:at |of |in )?(?:the )?ages?(?: of)?)(?: ?[:=] ?| )"
+    rf"{_ABOUT}{_FROM}(?P<n>{_NUMBER})\b(?! ?(?:ad|bc|th)\b)"
 )
+_IS = re.compile(
+    r"\b(?:he|she|who)(?: is|'s| was| turns| turned)(?: now)? "
+    rf"{_ABOUT}(?P<n>{_NUMBER}){_STOP}"
+)
+_OF = re.compile(
+    r"\b(?:wom[ae]n|m[ae]n|girls?|boys?|lady|ladies|gentlem[ae]n|guy|person|people|adult|child)"
+    rf" of {_ABOUT}(?P<n>{_NUMBER}){_STOP}"
+)
+_LATE = re.compile(rf"(?:\bin |(?<=, ))(?P<p>(?:early|mid|late){_H})(?P<d>{_DECADE}){_STOP}")
 _IN_DECADE = re.compile(
-    rf"\bin (?:her|his|their|my|our|your|its) (?P<p>{_PART})(?P<d>{_DECADE})(?! (?:{_ERA}))"
+    rf"\bin (?:her|his|their|my|our|your|its) (?P<p>{_PART})(?P<d>{_DECADE})(?! (?:{_ERA})\b)"
 )
 _SOMETHING = re.compile(rf"\b(?:(?P<d>{_TEN})|(?P<n>\d ?0)){_H}(?:something|ish)(?P<s>s?)\b")
 _BEFORE_PERSON = re.compile(
@@ -87,9 +102,13 @@ _PATTERNS = (
     _SHORT,
     _IN_DECADE,
     _AGED,
+    _IS,
+    _OF,
+    _LATE,
     _SOMETHING,
     _BIRTHDAY,
 )
+_KINDS = {_PEOPLE_OLD: PEOPLE} | dict.fromkeys((_AGED, _OF, _IN_DECADE, _LATE), AFTER)
 
 
 def years_of(number: str) -> int | None:
@@ -153,18 +172,18 @@ class AgeGrammar:
     def _add(
         self, match: re.Match[str], pattern: re.Pattern[str], found: list[tuple[int, int, str]]
     ) -> None:
-        start, end = match.span()
+        start, end = match.start("n" if pattern in {_IS, _OF} else 0), match.end()
         years = self._years(match, pattern)
         if years is None or any(start < other_end and other < end for other, other_end, _ in found):
             return
-        kind = {_PEOPLE_OLD: PEOPLE, _AGED: AFTER, _IN_DECADE: AFTER}.get(pattern, BEFORE)
+        kind = _KINDS.get(pattern, BEFORE)
         if pattern is _SOMETHING and match["s"]:
             kind = PEOPLE
         found.append((start, end, chr(ord(kind) + self.value_of(years))))
 
     @staticmethod
     def _years(match: re.Match[str], pattern: re.Pattern[str]) -> int | None:
-        if pattern is _IN_DECADE:
+        if pattern in {_IN_DECADE, _LATE}:
             return _decade_years(match["p"], match["d"])
         if pattern is _SOMETHING:
             return 5 + (_WORDS[match["d"]] if match["d"] else int(match["n"].replace(" ", "")))

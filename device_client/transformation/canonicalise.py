@@ -14,11 +14,13 @@ _REPLACED = str.maketrans(
         "\u2015": "-", "\u2212": "-",
         "\u00df": "ss",
     }
+    | {chr(first + n): chr(97 + n) for first in (0x1F150, 0x1F170) for n in range(26)}
 )  # fmt: skip
-# Letters of the Cyrillic, Greek and Armenian scripts that look like Latin ones; Unicode TR 39.
+# Letters of the Cyrillic, Greek and Armenian scripts, small capitals and phonetic signs that look
+# like Latin ones; Unicode TR 39.
 _LOOK_ALIKES = str.maketrans(
-    "аеорсухіјѕԁԛԝһӏѵгАВЕЗКМНОРСТУХІЈЅԌαορυνικετχΑΒΕΖΗΙΚΜΝΟΡΤΥΧօոսհցℓ",
-    "aeopcyxijsdqwhlvrabezkmhopctyxijsgaopuviketxabezhikmnoptyxonuhgl",
+    "аеорсухіјѕԁԛԝһӏѵгАВЕЗКМНОРСТУХІЈЅԌαορυνικετχΑΒΕΖΗΙΚΜΝΟΡΤΥΧօոսհցℓᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢɡɑɩ",
+    "aeopcyxijsdqwhlvrabezkmhopctyxijsgaopuviketxabezhikmnoptyxonuhglabcdefghijklmnoprstuvwyzgai",
 )
 _SPACES = re.compile(r"\s+")
 _WORD = re.compile(r"[^\W\d_]+")

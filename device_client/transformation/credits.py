@@ -7,9 +7,7 @@ from functools import lru_cache
 from device_client.transformation.lexicon.model import Lexicon
 
 _SEPARATORS = frozenset({",", "&", "and", "|", ";", "x", "+"})
-_AFTER_CREDIT = frozenset(
-    {"of", "by", "and", "the", "painter", "artist", "photographer", "director"}
-)
+_AFTER_CREDIT = frozenset({"of", "by", "the", "painter", "artist", "photographer", "director"})
 _MAX_TOKENS = 8
 _MIN_NAME_LIST = 3
 _MAX_STYLE_WORDS = 4
@@ -34,6 +32,8 @@ def credited_places(keys: list[str], lexicon: Lexicon) -> set[int]:
             start = place + 1
             while start < len(keys) and keys[start] in _AFTER_CREDIT:
                 start += 1
+            if place and keys[place - 1] in lexicon.context.done_by:
+                continue
             if start > place + 1 or key in lexicon.context.direct_credits:
                 _add_credit(places, keys, start, lexicon)
     if places:

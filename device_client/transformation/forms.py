@@ -39,7 +39,7 @@ class Form:
     """One row of the lexicon: the texts that stand for each other in a slot.
 
     Attributes:
-        attribute: Name of the attribute, e.g. "gender".
+        attribute: Name of the attribute, e.g. "gender"; two joined by "+" for a hint at both.
         role: Part of the sentence, the same for all texts.
         texts: One text per public value of the attribute, in canonical order.
         neutral: Text without the attribute; empty if the word is left out.

@@ -76,12 +76,14 @@ def _found(tokens: Tokens, lexicon: Lexicon) -> Iterator[tuple[int, int, Entry]]
         elif entry is None:
             done, entry = place + 1, _derived(keys[place], lexicon)
         else:
-            done, entry = end, _in_context(entry, tokens.key(end), lexicon)
-            if entry and (
-                tokens.key(end) in lexicon.animals
-                or (not persons and is_of_animal(keys[:place], lexicon))
-            ):
-                entry = without_person(entry)
+            done = end
+            if not _acts(entry, tokens.key(end), lexicon):
+                entry = _in_context(entry, tokens, end, lexicon)
+                if entry and (
+                    tokens.key(end) in lexicon.animals
+                    or (not persons and is_of_animal(keys[:place], lexicon))
+                ):
+                    entry = without_person(entry)
         if entry is not None:
             persons = persons or entry.name or _is_noun(entry)
             yield place, done, entry
@@ -94,20 +96,30 @@ def _derived(key: str, lexicon: Lexicon) -> Entry | None:
     return Entry((), items) if items else None
 
 
-def _in_context(entry: Entry, following: str, lexicon: Lexicon) -> Entry | None:
+def _acts(entry: Entry, following: str, lexicon: Lexicon) -> bool:
+    """Tells a child that "eats" and children who "eat" from a child's things: "child seat"."""
+    noun = entry.items[-1].text
+    return (noun in PERSONS and following in lexicon.verb_forms) or (
+        noun == "people"
+        and following in lexicon.verbs | lexicon.context.acts
+        and following not in lexicon.animals
+    )
+
+
+def _in_context(entry: Entry, tokens: Tokens, end: int, lexicon: Lexicon) -> Entry | None:
     """Reads "child" in "child actor" as an adjective, and in "child seat" as no person."""
     if entry.items[-1].text not in PERSONS:
         return entry
-    if (
-        following in lexicon.things
-        or following in lexicon.animals
-        or _is_plain(entry, following, lexicon)
-    ):
-        return None
-    others = lexicon.entries.get(following, ())
-    if following in lexicon.persons or any(not other.rest and _is_noun(other) for other in others):
+    following = tokens.key(end)
+    is_thing = following in lexicon.things or following in lexicon.animals
+    if _is_person(tokens.key(end + is_thing), lexicon):
         return Entry(entry.rest, entry.items[:-1] or _NOTHING, strong=True)
-    return entry
+    return None if is_thing or _is_plain(entry, following, lexicon) else entry
+
+
+def _is_person(key: str, lexicon: Lexicon) -> bool:
+    others = lexicon.entries.get(key, ())
+    return key in lexicon.persons or any(not other.rest and _is_noun(other) for other in others)
 
 
 def _is_plain(entry: Entry, following: str, lexicon: Lexicon) -> bool:

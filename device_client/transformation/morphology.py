@@ -50,7 +50,7 @@ def derive_person(
         entries: The lexicon's entries.
 
     Returns:
-        A slot "watchwoman"/"watchman", or "young cat woman"; None for other words.
+        A slot "watchwoman"/"watchman", "young cat woman", or "old woman"; None for other words.
     """
     match = _PERSON.fullmatch(key)
     if match is None:
@@ -58,9 +58,20 @@ def derive_person(
     stem, noun = match["stem"], match["noun"]
     items = entries[noun][-1].items
     last = items[-1]
+    if described := _adjective(stem, entries):
+        return (*described, *items)
     if noun in _BARE and last.form is not None:
         return (Item("", _form(stem, last.form.role), last.value),)
     return (*items[:-1], Item(stem), last)
+
+
+def _adjective(
+    stem: str, entries: Mapping[str, tuple[Entry, ...] | list[Entry]]
+) -> tuple[Item, ...]:
+    known = entries.get(stem)
+    items = known[-1].items if known and not known[-1].rest else ()
+    is_adjective = len(items) == 1 and items[0].form and items[0].form.role is Role.ADJECTIVE
+    return items if is_adjective else ()
 
 
 @lru_cache(maxsize=1024)

@@ -10,6 +10,7 @@ from device_client.transformation.tokens import Tokens
 
 _MAX_TITLED = 4
 _MAX_TOKENS = 8
+_NAMED = frozenset({"friend", "friends", "named", "called", "colleague", "partner"})
 _NO_INITIALS = frozenset({"a", "i", "s"})
 
 
@@ -87,7 +88,9 @@ def _named(tokens: Tokens, place: int, lexicon: Lexicon) -> Span | None:
         end += 1
     while end > place + 1 and tokens.keys[end - 1] in lexicon.context.name_particles:
         end -= 1
-    if name.weak and not (_has_family_name(tokens, place, end, lexicon) or _acts(tokens, place)):
+    if name.weak and not (
+        _has_family_name(tokens, place, end, lexicon) or _is_person(tokens, place, lexicon)
+    ):
         return None
     return Span(end, name.kind)
 
@@ -100,12 +103,12 @@ def _has_family_name(tokens: Tokens, place: int, end: int, lexicon: Lexicon) -> 
     return bool(family) and not is_place and family[0] not in lexicon.ordinary
 
 
-def _acts(tokens: Tokens, place: int) -> bool:
-    """Tells "Robin holding a cat" and "Rose's cat" from "robin" and "rose", by capital and verb."""
+def _is_person(tokens: Tokens, place: int, lexicon: Lexicon) -> bool:
+    """Tells "Robin holding a cat", "Rose's cat" and "my friend Mark" from "robin" and "rose"."""
     following = tokens.key(place + 1)
-    return tokens.texts[place].istitle() and (
-        following.endswith("ing") or following in {"'", "is", "has", "was"}
-    )
+    acts = following.endswith("ing") or following == "'" or following in lexicon.verb_forms
+    named = place > 0 and tokens.keys[place - 1] in _NAMED
+    return tokens.texts[place].istitle() and (acts or named)
 
 
 def _continues(tokens: Tokens, place: int, lexicon: Lexicon) -> bool:

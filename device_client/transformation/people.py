@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from device_client.transformation.forms import HEADS, PRONOUNS, Mark, Role
 from device_client.transformation.lexicon.model import Lexicon
-from device_client.transformation.phrases import Found, described_by
+from device_client.transformation.noun_phrase import Found, described_by
 from device_client.transformation.tokens import Line
 
 _ARTICLES = frozenset({"a", "an", "the"})

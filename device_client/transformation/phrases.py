@@ -2,135 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum, auto
-
-from device_client.transformation.forms import HEADS, HINTS, PRONOUNS, Mark, Role
+from device_client.transformation.colors import free_colors
+from device_client.transformation.forms import HEADS, PRONOUNS, Mark, Role
 from device_client.transformation.lexicon.model import Lexicon
+from device_client.transformation.noun_phrase import Found, described_by, is_noun
 from device_client.transformation.tokens import Line
 from device_client.transformation.traits import hidden_attributes, settle_traits
 
-_MAX_WORDS = 6
 _MAX_ROUNDS = 4
-_PASSED = frozenset("-\"'()[]:.0123456789")
 _ENDS = frozenset(".;!?")
-
-
-class Found(Enum):
-    """What an adjective describes."""
-
-    PERSON = auto()
-    BODY = auto()
-    THING = auto()
-    NOTHING = auto()
-
-
-@dataclass(slots=True)
-class _Scan:
-    """What was passed on the way to the right.
-
-    Attributes:
-        words: Plain words so far.
-        run: Plain words since the last comma or mark.
-        last: Place of the last plain word before a comma.
-        closed: Whether a comma was passed.
-        noun: Place of the last "female" or "male", which may stand for a noun.
-    """
-
-    words: int = 0
-    run: int = 0
-    last: int = -1
-    closed: bool = False
-    noun: int = -1
-
-    def pass_word(self, place: int) -> None:
-        self.words += 1
-        self.run += 1
-        if not self.closed:
-            self.last = place
-
-
-def described_by(line: Line, place: int, lexicon: Lexicon) -> tuple[Found, int]:
-    """Looks to the right of an adjective for the noun that it describes.
-
-    Args:
-        line: The masked text.
-        place: Place of the adjective.
-        lexicon: Nouns and boundaries.
-
-    Returns:
-        What it describes, and the noun's place; NOTHING if no noun follows.
-    """
-    scan = _Scan()
-    for here in range(place + 1, len(line.keys)):
-        mark = line.marks[here]
-        found = _at_mark(mark, here, scan, lexicon) if mark else _at_word(line, here, scan, lexicon)
-        if found is Found.NOTHING:
-            break
-        if found is not None:
-            return found, here
-    if scan.noun > scan.last:
-        return Found.PERSON, scan.noun
-    return _unknown_noun(line, scan.last, lexicon)
-
-
-def _at_mark(mark: Mark, here: int, scan: _Scan, lexicon: Lexicon) -> Found | None:
-    """Judges a marked word: a noun, an end, or None for one to pass."""
-    role = mark.form.role
-    if role in HEADS or mark.form.neutral in lexicon.persons:
-        return Found.PERSON
-    if role in PRONOUNS:
-        return Found.NOTHING
-    if role in HINTS - {Role.HINT}:
-        scan.pass_word(here)
-        return None
-    scan.run = 0
-    if mark.form.attribute == "gender":
-        scan.noun = here
-    return None
-
-
-def _at_word(line: Line, here: int, scan: _Scan, lexicon: Lexicon) -> Found | None:
-    """Judges a plain word: a noun, an end, or None for one to pass."""
-    key = line.keys[here]
-    if key in lexicon.persons:
-        return Found.PERSON
-    if key in lexicon.context.body:
-        return Found.BODY
-    if _is_passed(line, here, scan, lexicon):
-        return None
-    is_verb = key.endswith("s") and key in lexicon.context.acts
-    ends = not key.isalpha() or key in lexicon.context.boundaries or is_verb
-    if ends or scan.words == _MAX_WORDS:
-        return Found.NOTHING
-    scan.pass_word(here)
-    return None
-
-
-def _is_passed(line: Line, here: int, scan: _Scan, lexicon: Lexicon) -> bool:
-    """Tells the signs inside a noun phrase: "young, tall (but kind) woman"."""
-    key = line.keys[here]
-    if key == ",":
-        listed = scan.run == 0 or (
-            scan.run == 1 and scan.last >= 0 and line.keys[scan.last] not in lexicon.things
-        )
-        scan.closed, scan.run = scan.closed or listed, 0 if listed else scan.run
-        return listed
-    if key == "and":
-        return bool(line.marks[here - 1])
-    return key in _PASSED or key.isdigit() or (key == "." and line.keys[here - 1].isdigit())
-
-
-def _unknown_noun(line: Line, last: int, lexicon: Lexicon) -> tuple[Found, int]:
-    """Decides for a phrase without a known person: fails closed if its last word is unknown."""
-    if last < 0 or line.keys[last] in lexicon.describing:
-        return Found.NOTHING, -1
-    known = (
-        line.marks[last] is not None
-        or line.keys[last] in lexicon.dictionary
-        or line.keys[last] in lexicon.things
-    )
-    return (Found.THING, last) if known else (Found.PERSON, last)
 
 
 def settle(line: Line, lexicon: Lexicon) -> Line:
@@ -154,7 +34,7 @@ def settle(line: Line, lexicon: Lexicon) -> Line:
 def _settle_once(line: Line, lexicon: Lexicon) -> Line:
     said: dict[tuple[int, str], Mark] = {}
     things: list[int] = []
-    _free_colors(line, lexicon)
+    free_colors(line, lexicon)
     for place, mark in enumerate(line.marks):
         if mark is None or place in line.dropped:
             continue
@@ -164,7 +44,7 @@ def _settle_once(line: Line, lexicon: Lexicon) -> Line:
             mark.after and _move(line, place, mark, lexicon)
         ):
             continue
-        if mark.form.attribute == "ethnicity" and _is_noun(line, place, lexicon):
+        if mark.form.attribute == "ethnicity" and is_noun(line, place, lexicon):
             continue
         found, noun = described_by(line, place, lexicon)
         if found is Found.PERSON:
@@ -179,42 +59,6 @@ def _settle_once(line: Line, lexicon: Lexicon) -> Line:
     _free(line, [place for place in things if place not in line.dropped])
     settle_traits(line, lexicon)
     return line.compact()
-
-
-def _free_colors(line: Line, lexicon: Lexicon) -> None:
-    for place, mark in enumerate(line.marks):
-        if mark is not None and mark.color:
-            found, noun = described_by(line, place, lexicon)
-            if not _is_of_skin(line, place, found, noun, lexicon) and not _is_noun(
-                line, place, lexicon
-            ):
-                line.unmark(place)
-
-
-def _is_noun(line: Line, place: int, lexicon: Lexicon) -> bool:
-    """Tells "a black who smiles", "an asian in the rain" and "two blacks" from adjectives."""
-    context, start = lexicon.context, place
-    while start and (before := line.marks[start - 1]) and before.form.role is Role.ADJECTIVE:
-        start -= 1
-    article = line.keys[start - 1] if start else ""
-    mark, following = line.marks[place], line.key_after(place)
-    if mark and mark.form.role is Role.PLURAL:
-        return article in context.counts or _acts(line, place + 1, lexicon)
-    if article not in {"a", "an", "another"}:
-        return False
-    if following == "and" and line.keys[place + 2 : place + 3] in (["a"], ["an"]):
-        other = line.marks[place + 3] if place + 3 < len(line.marks) else None
-        return bool(other and other.form == (mark and mark.form)) and _is_noun(
-            line, place + 3, lexicon
-        )
-    return not following or following in _ENDS or _acts(line, place + 1, lexicon)
-
-
-def _acts(line: Line, place: int, lexicon: Lexicon) -> bool:
-    """Tells "standing beside" from "standing desk"."""
-    key, following = line.keys[place] if place < len(line.keys) else "", line.key_after(place)
-    ends = not following.isalpha() or following in lexicon.context.boundaries
-    return key in lexicon.context.acts and (ends or not key.endswith("ing"))
 
 
 def _merge_nouns(line: Line) -> None:
@@ -242,25 +86,6 @@ def _settle_origin(line: Line, place: int, mark: Mark, lexicon: Lexicon) -> None
         form = lexicon.forms[mark.form.attribute, Role.ADJECTIVE]
         line.dropped.update(range(start - 1, place))
         _move(line, place, Mark(form, mark.value, mark.surface), lexicon)
-
-
-def _is_of_skin(line: Line, place: int, found: Found, noun: int, lexicon: Lexicon) -> bool:
-    """Tells "a black woman" from "a black leather hat" and "black demon horns"."""
-    between = [key for key in line.keys[place + 1 : noun] if key]
-    plain = all(
-        key.isalpha() and not key.endswith("ed") and key not in lexicon.things for key in between
-    )
-    return found is Found.PERSON and len(between) <= 2 and plain and _is_last(line, noun, lexicon)
-
-
-def _is_last(line: Line, noun: int, lexicon: Lexicon) -> bool:
-    """Tells whether a noun names a person and ends its phrase."""
-    mark = line.marks[noun]
-    if mark is not None:
-        return mark.form.role not in HINTS
-    following = line.key_after(noun)
-    ends = not following.isalpha() or following in lexicon.context.boundaries | {"x", "and"}
-    return line.keys[noun] in lexicon.persons and (ends or following.endswith("ing"))
 
 
 def _describe(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from device_client.transformation.forms import Mark
 
 _TOKEN = re.compile(r"( ?)([^\W\d_]+|\d+|\S)")
+_STROKES = str.maketrans("øłđıħŧ", "oldiht")  # letters that Unicode does not take apart
 _VOWEL_SOUND = re.compile(
     r"(?!eu|uni(?:[cfqtv]|on)|us[aeu]|uti|one\b|once)[aeiou]|hour|honest|honou?r|heir"
 )
@@ -26,7 +27,8 @@ def fold(text: str) -> str:
     lower = text.lower()
     if lower.isascii():
         return lower
-    return "".join(unicodedata.normalize("NFD", character.lower())[0] for character in text)
+    bare = (unicodedata.normalize("NFD", character.lower())[0] for character in text)
+    return "".join(bare).translate(_STROKES)
 
 
 @dataclass(frozen=True, slots=True)

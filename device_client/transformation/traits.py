@@ -24,9 +24,10 @@ def settle_traits(line: Line, lexicon: Lexicon) -> None:
     for place, mark in hints:
         if place in line.dropped:
             continue
-        if not mark.strong and mark.form.attribute not in hidden:
+        attributes = mark.form.attribute.split("+")
+        if not mark.strong and hidden.isdisjoint(attributes):
             line.unmark(place)
-            line.hints.append((mark.form.attribute, mark.surface))
+            line.hints += [(attribute, mark.surface) for attribute in attributes]
         elif mark.form.role is Role.TRAIT and _cut_phrase(line, place, lexicon):
             continue
         elif mark.form.role is Role.ORIGIN:

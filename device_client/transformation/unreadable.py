@@ -14,6 +14,12 @@ _TAG = re.compile(r"<[^<>]*:[^<>]*>|</?\w+>")
 _WILDCARD = re.compile(r"__[\w/-]+__|\{[^{}]*\|[^{}]*\}|\[[^\[\]]*\|[^\[\]]*\]|\$\{?\w+")
 _MIXED = re.compile(r"(?<!\w)(?=\w*[^\W\d_])[\w@$!]*[\d@$][\w@$!]*(?!\w)")
 _SPACED = re.compile(r"(?<!\w)(?:[a-z] ){2,}[a-z](?!\w)")
+_CUT = re.compile(r"(?<!\w)[a-z]+(?:[-*_.()\[\]/|~^]+[a-z]+)+(?!\w)")
+_SIGNS = re.compile(r"[^a-z]+")
+_CORE = re.compile("(?:fe)?males?|(?:wo)?m[ae]n|girls?|boys?|lad(?:y|ies)")
+_STARRED = re.compile(
+    r"w\*m\*n|w\*m[ae]n|wom\*n|m\*n|g\*rls?|b\*ys?|f\*males?|m\*les?|l\*d(?:y|ies)"
+)
 _LEET = str.maketrans("013457@$!", "oieastasi")
 _REMEDY = "write it in plain English words"
 
@@ -40,7 +46,11 @@ def refuse_unreadable(text: str, lexicon: Lexicon) -> None:
     hidden = {match[0].translate(_LEET) for match in _MIXED.finditer(folded)}
     for match in _SPACED.finditer(folded):
         hidden |= _parts(match[0].replace(" ", ""))
-    if not hidden.isdisjoint(lexicon.words):
+    cut = any(
+        _STARRED.fullmatch(match[0]) or _CORE.fullmatch(_SIGNS.sub("", match[0]))
+        for match in _CUT.finditer(folded)
+    )
+    if cut or not hidden.isdisjoint(lexicon.words):
         raise PromptRefused(
             "a sensitive word in it is disguised by digits, signs or spaces", _REMEDY
         )

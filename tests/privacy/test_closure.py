@@ -22,8 +22,9 @@ WORDS = """
     - 's beard dress bearded pregnant emma watson Mr. Smith by greg rutkowski smiling red coat
     tells gives someone doctor dog Lagos from Japan dark skin 25 years aged 60 in her 30s house
     portrait stephen king jean - michel van bliss she-wolf he-man bear its mother who whites blacks
-    stands angel-girl
-""".split()  # noqa: SIM905  # ninety literals read worse
+    stands angel-girl is are kneels drank Arabs jew mr mrs hijab grey-bearded oldwoman turned 67 man
+    of forty named Jack march eats children drink bus driver long-haired police officer (age: 21)
+""".split()  # noqa: SIM905  # so many literals read worse
 
 
 def refused_or_closed(prompt: str, **options: int) -> bool:

@@ -30,6 +30,7 @@ from device_client.transformation.morphology import derive_person
 VERSION = "1"
 
 _GENDERS = ("female", "male")
+_NO_PLURAL = ("ese", "ish", "ch", "sh", "ss", "s", "x", "ic", "ed", "ern", "afro", "balkan")
 # Singular nouns that "he" and "she" cannot mean.
 _GROUPS = ("people", "couple", "pair", "family", "crowd", "group", "team", "band", "audience")
 
@@ -78,9 +79,15 @@ def _add_ages(builder: LexiconBuilder, values: tuple[str, ...]) -> None:
         builder.add(chr(ord(PEOPLE) + value), (item, Item("people")), strong=True)
 
 
+def _add_peoples(builder: LexiconBuilder, word: str, value: int) -> None:
+    """Adds "Kenyans" for "Kenyan"; "Chinese" and "Irish" have no plural."""
+    if not word.endswith(_NO_PLURAL):
+        plural = builder.forms["ethnicity", Role.PLURAL]
+        builder.add(plural_of(word), (Item("", plural, value),))
+
+
 def _add_nationalities(builder: LexiconBuilder, values: tuple[str, ...]) -> None:
     adjective = builder.forms["ethnicity", Role.ADJECTIVE]
-    plural = builder.forms["ethnicity", Role.PLURAL]
     for value, places, people in read_rows("nationalities.tsv"):
         index = values.index(value)
         for place in places.split("|"):
@@ -88,8 +95,7 @@ def _add_nationalities(builder: LexiconBuilder, values: tuple[str, ...]) -> None
             builder.add(place, (Item("", Form("ethnicity", Role.ORIGIN, (), kind), index),))
         for word in people.split("|") if people != "-" else ():
             builder.add(word, (Item("", adjective, index),))
-            if not word.endswith(("ese", "ish", "ch", "sh", "ss", "s")):
-                builder.add(plural_of(word), (Item("", plural, index),))
+            _add_peoples(builder, word, index)
     for stem in read_words("demonym_stems.txt"):
         for noun in ("woman", "man", "women", "men"):
             builder.add(stem + noun, builder.items_of(f"{stem} {noun}"))
@@ -189,6 +195,11 @@ def _context() -> Context:
     return Context(plural_verbs=verbs, **{name: frozenset(words) for name, words in table.items()})
 
 
+def _verb_forms(verbs: frozenset[str], context: Context) -> frozenset[str]:
+    third_person = {plural_of(verb) for verb in verbs} - context.no_verbs
+    return context.past | third_person | {word for word in context.acts if word.endswith("s")}
+
+
 def _add_derived(builder: LexiconBuilder, dictionary: frozenset[str], context: Context) -> None:
     """Adds the ordinary words that are made like "watchman"."""
     for word in sorted(dictionary - builder.words() - context.underived):
@@ -225,6 +236,10 @@ def _load(extension: Extension) -> Lexicon:
     _add_characters(builder)
     _add_compounds(builder)
     _add_correlates(builder, ethnicities)
+    for kind in ("words", "strong_words"):
+        for value, words in tables["ethnicity"][kind].items():
+            for word in words:
+                _add_peoples(builder, word, ethnicities.index(value))
     builder.close()
     return Lexicon(
         version=VERSION + extension.version,
@@ -254,9 +269,10 @@ def _vocabulary(builder: LexiconBuilder) -> dict[str, Any]:
         "words": words,
         "persons": persons,
         "mentions": persons.keys() | {"", "a", "an", "the"},
-        "things": things - words - persons.keys(),
+        "things": things - words - persons.keys() - context.boundaries,
         "animals": _animals() - words - persons.keys(),
         "verbs": verbs,
+        "verb_forms": _verb_forms(verbs, context),
         "describing": describing,
         "no_family_names": verbs | describing | things | context.article_after,
         "dictionary": dictionary,

@@ -98,9 +98,12 @@ class Context:
     giving: frozenset[str]
     counts: frozenset[str]
     acts: frozenset[str]
+    past: frozenset[str]
+    no_verbs: frozenset[str]
     article_after: frozenset[str]
     credits: frozenset[str]
     direct_credits: frozenset[str]
+    done_by: frozenset[str]
     descent: frozenset[str]
     adverbs: frozenset[str]
     phrase_starts: frozenset[str]
@@ -125,6 +128,7 @@ class Lexicon:
         things: Nouns that name no person.
         animals: Those of them that name an animal, and their plurals.
         verbs: Words that are mostly verbs, bare form.
+        verb_forms: Their third person, and past forms: after a person they are no nouns.
         describing: Adjectives that are no nouns.
         dictionary: Ordinary English words.
         ordinary: Every word that is known at all.
@@ -153,6 +157,7 @@ class Lexicon:
     things: frozenset[str] = field(repr=False)
     animals: frozenset[str] = field(repr=False)
     verbs: frozenset[str] = field(repr=False)
+    verb_forms: frozenset[str] = field(repr=False)
     describing: frozenset[str] = field(repr=False)
     dictionary: frozenset[str] = field(repr=False)
     ordinary: frozenset[str] = field(repr=False)

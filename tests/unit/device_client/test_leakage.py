@@ -27,9 +27,9 @@ def test_a_block_declares_its_bits() -> None:
 
 
 def test_a_hint_is_warned_about() -> None:
-    skeleton = transform("a young man in a hijab", max_candidates=30).skeleton
+    skeleton = transform("a young man in a keffiyeh", max_candidates=30).skeleton
     (line,) = warnings(skeleton)
-    assert "hijab" in line
+    assert "keffiyeh" in line
     assert "ethnicity" in line
     assert warnings(transform(PROMPT, max_candidates=30).skeleton) == ()
 

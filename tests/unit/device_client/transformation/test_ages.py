@@ -30,6 +30,19 @@ def read(text: str) -> list[tuple[str, int]]:
         ("two 5-year-olds", [("people", 0)]),
         ("an 18 year girl", [("before", 0)]),
         ("a hundred and five years old", [("before", 2)]),
+        ("a 60-70 year old woman", [("before", 2)]),
+        ("a twenty to forty year old man", [("before", 1)]),
+        ("a 60+ year old", [("before", 2)]),
+        ("a 5 1/2 year old kid", [("before", 0)]),
+        ("2 25 year old women", [("before", 0)]),
+        ("men aged 18-25", [("after", 0)]),
+        ("woman (age: 21)", [("after", 0)]),
+        ("she is 67 and smiling", [("before", 2)]),
+        ("he turned 70.", [("before", 2)]),
+        ("a man of forty, in Paris", [("after", 1)]),
+        ("a woman, late 50s", [("after", 1)]),
+        ("a woman in her 60s looks away", [("after", 2)]),
+        ("a 105yo man", [("before", 2)]),
     ],
 )
 def test_ages_in_digits_words_and_decades(text: str, found: list[tuple[str, int]]) -> None:
@@ -39,7 +52,8 @@ def test_ages_in_digits_words_and_decades(text: str, found: list[tuple[str, int]
 @pytest.mark.parametrize(
     "text",
     ["the year 1990", "a 300 year old oak", "in the 1960s", "8 k", "1 9 6 0 s style", "two women",
-     "a middle-aged three", "a man in the 60s"],
+     "a middle-aged three", "a man in the 60s", "she is 67% done", "he is one of us",
+     "a man in his 60s style suit"],
 )  # fmt: skip
 def test_other_numbers_are_no_ages(text: str) -> None:
     assert read(text) == []

@@ -103,6 +103,36 @@ def own_candidate(hidden: Transformation) -> str:
         ("a she-wolf", "a [female/male] wolf"),
         ("an angel-girl", "a [age] angel-[woman/man]"),
         ("an asian anime girl", "a [age] [ethnicity] anime [woman/man]"),
+        # colours that follow their person, and jobs
+        ("she is Black", "[she/he] is [ethnicity]"),
+        ("a doctor, Black, in a lab", "a doctor, [ethnicity], in a lab"),
+        ("a Black doctor who is Black", "a [ethnicity] doctor who is [ethnicity]"),
+        ("a white police officer", "a [ethnicity] police officer"),
+        ("a black bus driver", "a [ethnicity] bus driver"),
+        ("a black long-haired woman", "a [ethnicity] long-haired [woman/man]"),
+        ("a black-haired woman, her hat is black", "a black-haired [woman/man], [her/his] hat is "
+         "black"),
+        ("a jet-black woman with jet-black hair", "a [ethnicity] [woman/man] with jet-black hair"),
+        # verbs end a noun phrase
+        ("an Asian kneels", "a [ethnicity] kneels"),
+        ("the Nigerian slowly walks away", "the [ethnicity] slowly walks away"),
+        ("a German drank beer", "a [ethnicity] drank beer"),
+        ("the blacks march", "the [ethnicity] march"),
+        ("a child eats pizza", "a [age] person eats pizza"),
+        ("a teenager can drive", "a [age] person can drive"),
+        ("children wash a car", "[age] people wash a car"),
+        ("a teen truck driver", "a [age] truck driver"),
+        # peoples, words grown together, titles without a name
+        ("two Arabs at a market", "two [ethnicity] at a market"),
+        ("an oldwoman", "a [age] [woman/man]"),
+        ("an asianwoman", "a [ethnicity] [woman/man]"),
+        ("Mr and Mrs Smith", "[ms./mr.] and a [woman/man]"),
+        ("a grey-bearded man", "a [woman/man]"),
+        ("a woman in a sari", "a [woman/man] in a traditional garment"),
+        # a name after "by" is no credit where it did something
+        ("a doctor kissed by Maria", "a doctor kissed by a [woman/man]"),
+        ("my friend Mark at the beach", "my friend at the beach"),
+        ("Jack plays football", "A [woman/man] plays football"),
         # weights
         ("(asian:1.3) woman", "([ethnicity]:1.3) [woman/man]"),
     ],
@@ -125,6 +155,12 @@ def test_a_prompt_and_its_masked_text(prompt: str, masked: str) -> None:
         "a black and a white cat, crushed blacks",
         "a baby elephant beside its mother",
         "a mother duck, she leads her ducklings",
+        "a baby bottle in a car, baby clothes",
+        "baby bears playing, a woman-sized door",
+        "two cats, they are black",
+        "an Italian cooked dish, jet-black hair",
+        "a white marble bust, art by Maria",
+        "an old house stands on a hill",
     ],
 )
 def test_a_prompt_without_attributes_has_one_candidate(prompt: str) -> None:

@@ -17,12 +17,23 @@ from device_client.transformation import TransformationRefused, transform
         "a w0man in a car",
         "a w o m a n in a car",
         "a m@n",
+        "a wo-man",
+        "a (fe)male doctor",
+        "a w*man",
+        "a g.i.r.l",
         "word " * 2000,
     ],
 )
 def test_what_could_hide_a_sensitive_word_is_refused(prompt: str) -> None:
     with pytest.raises(TransformationRefused):
         transform(prompt)
+
+
+@pytest.mark.parametrize(
+    "prompt", ["a b\u00f8y", "a g\u0131rl", "\u1d21\u1d0f\u1d0d\u1d00\u0274", "\U0001f6ba"]
+)
+def test_letters_that_only_look_foreign_are_read(prompt: str) -> None:
+    assert transform(prompt).skeleton.n > 1
 
 
 def test_a_refusal_quotes_nothing() -> None:

@@ -1,0 +1,110 @@
+"""Colours: "black" is said of a person or of a thing, and only the first is a slot."""
+
+from __future__ import annotations
+
+from device_client.transformation.forms import HEADS, HINTS, Role
+from device_client.transformation.lexicon.model import Lexicon
+from device_client.transformation.noun_phrase import Found, described_by, is_noun
+from device_client.transformation.tokens import Line
+
+_MAX_BETWEEN = 3
+_BE = frozenset({"is", "are", "was", "were", "be", "being", "been", "am", "s", "re", "m"})
+_WHO = frozenset({"who", "i", "you", "we"})
+_THEY = frozenset({"they", "that", "both", "all"})
+
+
+def free_colors(line: Line, lexicon: Lexicon) -> None:
+    """Gives back the colours that describe things.
+
+    Args:
+        line: The masked text; changed in place.
+        lexicon: Persons, things and boundaries.
+    """
+    for place, mark in enumerate(line.marks):
+        if mark is not None and mark.color:
+            found, noun = described_by(line, place, lexicon)
+            if not (
+                _is_of_skin(line, place, found, noun, lexicon)
+                or is_noun(line, place, lexicon)
+                or _follows_person(line, place, lexicon)
+            ):
+                line.unmark(place)
+
+
+def _is_of_skin(line: Line, place: int, found: Found, noun: int, lexicon: Lexicon) -> bool:
+    """Tells "a black bus driver" from "a black leather hat" and "a black-haired woman"."""
+    between = [key for key in line.keys[place + 1 : noun] if key]
+    return (
+        found is Found.PERSON
+        and len(between) <= _MAX_BETWEEN
+        and between[:1] != ["-"]
+        and _is_plain(between, is_job=line.marks[noun] is None, lexicon=lexicon)
+        and _ends_phrase(line, noun, lexicon)
+    )
+
+
+def _is_plain(between: list[str], *, is_job: bool, lexicon: Lexicon) -> bool:
+    """Tells words that describe a person, or a job, from a thing that has the colour."""
+    for place, key in enumerate(between):
+        is_part = between[place + 1 : place + 2] == ["-"] or between[place - 1 : place] == ["-"]
+        if is_part or key == "-":
+            continue
+        if not key.isalpha() or key in lexicon.animals | {"and"} or _wears(key, lexicon):
+            return False
+        if key in lexicon.things and not (is_job and place == len(between) - 1):
+            return False
+    return True
+
+
+def _wears(key: str, lexicon: Lexicon) -> bool:
+    """Tells "hooded" and "haired", whose colour is that of the hood or hair."""
+    stem = key.removesuffix("ed")
+    stems = {stem, stem[:-1], stem + "e"}
+    return stem != key and any(word in lexicon.things | lexicon.context.body for word in stems)
+
+
+def _ends_phrase(line: Line, noun: int, lexicon: Lexicon) -> bool:
+    """Tells whether a noun names a person and ends its phrase, further persons passed over."""
+    mark = line.marks[noun]
+    if mark is not None:
+        return mark.form.role not in HINTS
+    if line.keys[noun] not in lexicon.persons:
+        return False
+    while line.key_after(noun) in lexicon.persons:
+        noun += 1
+    following = line.key_after(noun)
+    ends = not following.isalpha() or following in lexicon.context.boundaries | {"x", "and"}
+    return ends or following.endswith("ing") or following in lexicon.verb_forms
+
+
+def _follows_person(line: Line, place: int, lexicon: Lexicon) -> bool:
+    """Tells "the doctor is black" and "a doctor, black, in a lab" from "her hat is black"."""
+    following = line.key_after(place)
+    if following.isalpha() and following not in lexicon.context.boundaries | {"and", "or"}:
+        return False
+    while place and (
+        line.marks[place - 1] or line.keys[place - 1] in lexicon.context.adverbs | {"and"}
+    ):
+        mark = line.marks[place - 1]
+        if mark is not None and mark.form.role is not Role.ADJECTIVE:
+            break
+        place -= 1
+    sign = line.keys[place - 1] if place else ""
+    if place < 2 or not (sign in _BE or (sign == "," and not following.isalpha())):
+        return False
+    subject = place - 2
+    if line.keys[subject] in {"'", "not"} and subject:
+        subject -= 1
+    return _is_person(line, subject, lexicon, may_be_they=sign != ",")
+
+
+def _is_person(line: Line, place: int, lexicon: Lexicon, *, may_be_they: bool) -> bool:
+    mark, key = line.marks[place], line.keys[place]
+    if mark is not None:
+        return mark.form.role in HEADS | {Role.SUBJECT}
+    if may_be_they and key in _THEY:
+        return any(
+            (mark is not None and mark.form.role in HEADS) or key in lexicon.persons
+            for mark, key in zip(line.marks[:place], line.keys[:place], strict=True)
+        )
+    return key in lexicon.persons or (may_be_they and key in _WHO)
