@@ -57,13 +57,18 @@ _AT_AGE = r"(?:aged?|at (?:the )?age|of age|between|from)(?: of)?"
 _FROM = rf"(?:{_DIGITS} ?(?:-|to|or|and|/) ?|{_NUMBER} (?:to|or) )?"
 _REST = r"(?: ?\+| and a half| plus)?"
 _STOP = r"(?= ?(?:$|[.,;!?)]|(?:and|but|now|today|in|on|at|with|or|wearing|holding|who)\b))"
+_PERSON = (
+    "wom[ae]n|m[ae]n|girls?|boys?|lady|ladies|gentlem[ae]n|gals?|guys?|lass(?:es)?|lads?|mothers?"
+    "|fathers?|moms?|dads?|wife|wives|husbands?|daughters?|sons?|sisters?|brothers?|queens?|kings?"
+    "|princess|prince|actress|actor|child|children|kids?|teens?|person|people"
+)
 _ERA = "style|fashion|movie|film|era|music|photo|look|outfit"
 
 _HINTS = (
     "year", "yr", "month", "week", "something", "birthday", " aged", "(aged", " age ", " ages ",
     "ties", "teens", "y/o", "y / o", "y.o", "0s", "0 s", "0's", "0 's", "0ish",
-    "(age", "age:", "age :", "he is ", "he's", "he was ", "who is ", "who was ", "turned ",
-    "turns ", "man of ", "men of ", "girl of ", "boy of ", "lady of ", "person of ", "child of ",
+    "tyish", "(age", "age:", "age :", "he is ", "he's", "he was ", "who is ", "who was ",
+    "turned ", "turns ", "n of ", "l of ", "y of ", "d of ",
 )  # fmt: skip
 _SHORT_HINT = re.compile(r"\d ?yo\b")
 _PEOPLE_OLD = re.compile(rf"\b(?P<n>{_NUMBER}){_H}{_SPAN}{_H}olds\b")
@@ -81,18 +86,15 @@ _IS = re.compile(
     r"\b(?:he|she|who)(?: is|'s| was| turns| turned)(?: now)? "
     rf"{_ABOUT}(?P<n>{_NUMBER}){_STOP}"
 )
-_OF = re.compile(
-    r"\b(?:wom[ae]n|m[ae]n|girls?|boys?|lady|ladies|gentlem[ae]n|guy|person|people|adult|child)"
-    rf" of {_ABOUT}(?P<n>{_NUMBER}){_STOP}"
-)
+_OF = re.compile(rf"\b(?:{_PERSON}) of {_ABOUT}(?P<n>{_NUMBER}){_STOP}")
 _LATE = re.compile(rf"(?:\bin |(?<=, ))(?P<p>(?:early|mid|late){_H})(?P<d>{_DECADE}){_STOP}")
 _IN_DECADE = re.compile(
     rf"\bin (?:her|his|their|my|our|your|its) (?P<p>{_PART})(?P<d>{_DECADE})(?! (?:{_ERA})\b)"
 )
 _SOMETHING = re.compile(rf"\b(?:(?P<d>{_TEN})|(?P<n>\d ?0)){_H}(?:something|ish)(?P<s>s?)\b")
 _BEFORE_PERSON = re.compile(
-    rf"\b(?P<n>{_NUMBER}){_H}y(?:ea)?rs?(?= (?:young|middle-aged|wom[ae]n|m[ae]n|girls?|boys?"
-    r"|lady|guy|person|people|(?:fe)?male|caucasian|african|asian|indian|european)\b)"
+    rf"\b(?P<n>{_NUMBER}){_H}y(?:ea)?rs?(?= (?:young|middle-aged|{_PERSON}|(?:fe)?male|caucasian"
+    r"|african|asian|indian|european)\b)"
 )
 _BIRTHDAY = re.compile(r"\b(?P<n>\d(?: ?\d){0,2}) ?(?:st|nd|rd|th)(?= birthday)")
 _PATTERNS = (
