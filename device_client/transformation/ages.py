@@ -56,11 +56,12 @@ _SPAN = r"(?:y(?:ea)?rs?|months?|weeks?|days?)"
 _AT_AGE = r"(?:aged?|at (?:the )?age|of age|between|from)(?: of)?"
 _FROM = rf"(?:{_DIGITS} ?(?:-|to|or|and|/) ?|{_NUMBER} (?:to|or) )?"
 _REST = r"(?: ?\+| and a half| plus)?"
-_STOP = r"(?= ?(?:$|[.,;!?)]|(?:and|but|now|today|in|on|at|with|or|wearing|holding|who)\b))"
+_STOP = r"(?= ?(?:$|[,;!?)]|\.(?!\d)|(?:and|but|now|today|in|on|at|with|wearing|holding|who)\b))"
 _PERSON = (
     "wom[ae]n|m[ae]n|girls?|boys?|lady|ladies|gentlem[ae]n|gals?|guys?|lass(?:es)?|lads?|mothers?"
-    "|fathers?|moms?|dads?|wife|wives|husbands?|daughters?|sons?|sisters?|brothers?|queens?|kings?"
-    "|princess|prince|actress|actor|child|children|kids?|teens?|person|people"
+    "|fathers?|moms?|dads?|grand\\w+|grann(?:y|ies)|bab(?:y|ies)|toddlers?|infants?|newborns?"
+    "|teenagers?|school(?:boy|girl)s?|wife|wives|husbands?|daughters?|sons?|sisters?|brothers?"
+    "|queens?|kings?|princess|prince|actress|actor|child|children|kids?|teens?|person|people"
 )
 _ERA = "style|fashion|movie|film|era|music|photo|look|outfit"
 
@@ -68,32 +69,41 @@ _HINTS = (
     "year", "yr", "month", "week", "something", "birthday", " aged", "(aged", " age ", " ages ",
     "ties", "teens", "y/o", "y / o", "y.o", "0s", "0 s", "0's", "0 's", "0ish",
     "tyish", "(age", "age:", "age :", "he is ", "he's", "he was ", "who is ", "who was ",
-    "turned ", "turns ", "n of ", "l of ", "y of ", "d of ",
+    "turned ", "turns ", " of ", " is ", "0-ish",
 )  # fmt: skip
-_SHORT_HINT = re.compile(r"\d ?yo\b")
+_SHORT_HINT = re.compile(r"\d ?-? ?yo\b")
 _PEOPLE_OLD = re.compile(rf"\b(?P<n>{_NUMBER}){_H}{_SPAN}{_H}olds\b")
 _OLD = re.compile(
     rf"\b{_ABOUT}(?:{_AT_AGE} )?{_FROM}(?P<n>{_NUMBER}){_REST}{_H}(?P<u>{_SPAN}){_H}"
     r"(?:old|of age)\b"
 )
-_SHORT = re.compile(rf"\b{_ABOUT}(?P<n>\d(?: ?\d){{0,2}}) ?(?:y ?/ ?o|yo|y\.o\.?|yr|yrs)\b")
+_SHORT = re.compile(rf"\b{_ABOUT}(?P<n>\d(?: ?\d){{0,2}}) ?-? ?(?:y ?/ ?o|yo|y\.o\.?|yr|yrs)\b")
 _AGED = re.compile(
     r"(?<!middle-)(?<!middle )(?<!- )"
     r"\b(?:aged|(?:at |of |in )?(?:the )?ages?(?: of)?)(?: ?[:=] ?| )"
     rf"{_ABOUT}{_FROM}(?P<n>{_NUMBER})\b(?! ?(?:ad|bc|th)\b)"
 )
 _IS = re.compile(
-    r"\b(?:he|she|who)(?: is|'s| was| turns| turned)(?: now)? "
+    rf"(?<!doctor )\b(?:he|she|who|{_PERSON})(?: is|'s| was| turns| turned| just turned)(?: now)? "
+    rf"(?!one\b){_ABOUT}(?P<n>{_NUMBER}){_STOP}"
+)
+_OF = re.compile(
+    rf"\b(?:(?!mother|father|mom|dad)(?:{_PERSON}) of|(?:{_PERSON}) of (?!(?:{_UNIT}|\d)\b)) ?"
     rf"{_ABOUT}(?P<n>{_NUMBER}){_STOP}"
 )
-_OF = re.compile(rf"\b(?:{_PERSON}) of {_ABOUT}(?P<n>{_NUMBER}){_STOP}")
-_LATE = re.compile(rf"(?:\bin |(?<=, ))(?P<p>(?:early|mid|late){_H})(?P<d>{_DECADE}){_STOP}")
+_LATE = re.compile(
+    rf"\b(?:{_PERSON}|(?:fe)?male),? (?P<n>(?:in )?(?P<p>(?:early|mid|late)?{_H})(?P<d>{_DECADE}))"
+    rf"{_STOP}"
+)
+_EARLY = re.compile(
+    rf"\b(?P<p>(?:early|mid|late){_H})(?P<d>{_DECADE})(?= (?:{_PERSON}|(?:fe)?male)\b)"
+)
 _IN_DECADE = re.compile(
     rf"\bin (?:her|his|their|my|our|your|its) (?P<p>{_PART})(?P<d>{_DECADE})(?! (?:{_ERA})\b)"
 )
 _SOMETHING = re.compile(rf"\b(?:(?P<d>{_TEN})|(?P<n>\d ?0)){_H}(?:something|ish)(?P<s>s?)\b")
 _BEFORE_PERSON = re.compile(
-    rf"\b(?P<n>{_NUMBER}){_H}y(?:ea)?rs?(?= (?:young|middle-aged|{_PERSON}|(?:fe)?male|caucasian"
+    rf"\b(?P<n>{_NUMBER}){_H}(?P<u>{_SPAN})(?= (?:young|middle-aged|{_PERSON}|(?:fe)?male|caucasian"
     r"|african|asian|indian|european)\b)"
 )
 _BIRTHDAY = re.compile(r"\b(?P<n>\d(?: ?\d){0,2}) ?(?:st|nd|rd|th)(?= birthday)")
@@ -107,9 +117,11 @@ _PATTERNS = (
     _IS,
     _OF,
     _LATE,
+    _EARLY,
     _SOMETHING,
     _BIRTHDAY,
 )
+_INNER = {_IS, _OF, _LATE}  # only their group "n" is the age
 _KINDS = {_PEOPLE_OLD: PEOPLE} | dict.fromkeys((_AGED, _OF, _IN_DECADE, _LATE), AFTER)
 
 
@@ -174,7 +186,7 @@ class AgeGrammar:
     def _add(
         self, match: re.Match[str], pattern: re.Pattern[str], found: list[tuple[int, int, str]]
     ) -> None:
-        start, end = match.start("n" if pattern in {_IS, _OF} else 0), match.end()
+        start, end = match.start("n" if pattern in _INNER else 0), match.end()
         years = self._years(match, pattern)
         if years is None or any(start < other_end and other < end for other, other_end, _ in found):
             return
@@ -185,10 +197,10 @@ class AgeGrammar:
 
     @staticmethod
     def _years(match: re.Match[str], pattern: re.Pattern[str]) -> int | None:
-        if pattern in {_IN_DECADE, _LATE}:
+        if pattern in {_IN_DECADE, _LATE, _EARLY}:
             return _decade_years(match["p"], match["d"])
         if pattern is _SOMETHING:
             return 5 + (_WORDS[match["d"]] if match["d"] else int(match["n"].replace(" ", "")))
-        if pattern is _OLD and not match["u"].startswith("y"):
+        if pattern in {_OLD, _BEFORE_PERSON} and not match["u"].startswith("y"):
             return 0
         return years_of(match["n"])

@@ -10,7 +10,25 @@ from device_client.transformation.tokens import Line
 _MAX_BETWEEN = 3
 _BE = frozenset({"is", "are", "was", "were", "be", "being", "been", "am", "s", "re", "m"})
 _WHO = frozenset({"who", "i", "you", "we"})
-_THEY = frozenset({"they", "that", "both", "all"})
+_COLORS = frozenset({"white", "black", "gold", "red", "blue", "silver", "grey", "gray", "brown"})
+_NO_SKIN = frozenset(
+    {
+        "robot",
+        "android",
+        "ghost",
+        "angel",
+        "alien",
+        "monster",
+        "demon",
+        "character",
+        "mascot",
+        "skeleton",
+        "statue",
+        "cyborg",
+        "knight",
+        "silhouette",
+    }
+)
 
 
 def free_colors(line: Line, lexicon: Lexicon) -> None:
@@ -33,13 +51,28 @@ def free_colors(line: Line, lexicon: Lexicon) -> None:
 
 def _is_of_skin(line: Line, place: int, found: Found, noun: int, lexicon: Lexicon) -> bool:
     """Tells "a black bus driver" from "a black leather hat" and "a black-haired woman"."""
-    between = [key for key in line.keys[place + 1 : noun] if key]
+    between = [
+        key
+        for here, key in enumerate(line.keys[place + 1 : noun], place + 1)
+        if key and not _joins(line, here, place, lexicon)
+    ]
     return (
         found is Found.PERSON
         and len(between) <= _MAX_BETWEEN
         and between[:1] != ["-"]
         and _is_plain(between, is_job=line.marks[noun] is None, lexicon=lexicon)
         and _ends_phrase(line, noun, lexicon)
+    )
+
+
+def _joins(line: Line, here: int, place: int, lexicon: Lexicon) -> bool:
+    """Tells the signs of a list of adjectives: "a black, bearded man", "black and asian women"."""
+    if line.keys[here] == ",":
+        return place > 0 and line.keys[place - 1] in lexicon.context.determiners
+    is_beside_mark = line.marks[here - 1] is not None and line.key_after(here) != ""
+    return line.keys[here] == "and" and (
+        (here - 1 != place and is_beside_mark)
+        or (here + 1 < len(line.marks) and line.marks[here + 1] is not None)
     )
 
 
@@ -80,7 +113,10 @@ def _ends_phrase(line: Line, noun: int, lexicon: Lexicon) -> bool:
 def _follows_person(line: Line, place: int, lexicon: Lexicon) -> bool:
     """Tells "the doctor is black" and "a doctor, black, in a lab" from "her hat is black"."""
     following = line.key_after(place)
-    if following.isalpha() and following not in lexicon.context.boundaries | {"and", "or"}:
+    is_listed = following in {"&", ","} and line.key_after(place + 1) in _COLORS | {"x"}
+    if is_listed or (
+        following.isalpha() and following not in lexicon.context.boundaries | {"and", "or"}
+    ):
         return False
     while place and (
         line.marks[place - 1] or line.keys[place - 1] in lexicon.context.adverbs | {"and"}
@@ -95,16 +131,29 @@ def _follows_person(line: Line, place: int, lexicon: Lexicon) -> bool:
     subject = place - 2
     if line.keys[subject] in {"'", "not"} and subject:
         subject -= 1
-    return _is_person(line, subject, lexicon, may_be_they=sign != ",")
+    return _is_person(line, subject, lexicon, is_subject=sign != ",")
 
 
-def _is_person(line: Line, place: int, lexicon: Lexicon, *, may_be_they: bool) -> bool:
+def _is_person(line: Line, place: int, lexicon: Lexicon, *, is_subject: bool) -> bool:
     mark, key = line.marks[place], line.keys[place]
     if mark is not None:
-        return mark.form.role in HEADS | {Role.SUBJECT}
-    if may_be_they and key in _THEY:
-        return any(
-            (mark is not None and mark.form.role in HEADS) or key in lexicon.persons
-            for mark, key in zip(line.marks[:place], line.keys[:place], strict=True)
+        roles = HEADS | {Role.SUBJECT if is_subject else Role.ADJECTIVE}
+        return mark.form.role in roles and (
+            mark.form.role is not Role.ADJECTIVE or mark.form.attribute == "gender"
         )
-    return key in lexicon.persons or (may_be_they and key in _WHO)
+    if is_subject and key == "they":
+        return _means_person(line, place, lexicon)
+    if is_subject and key == "that" and place:
+        return _is_person(line, place - 1, lexicon, is_subject=False)
+    return (key in lexicon.persons and key not in _NO_SKIN) or (is_subject and key in _WHO)
+
+
+def _means_person(line: Line, place: int, lexicon: Lexicon) -> bool:
+    """Tells whether the last noun that "they" can mean is a person."""
+    for here in range(place - 1, -1, -1):
+        mark, key = line.marks[here], line.keys[here]
+        if (mark is not None and mark.form.role in HEADS) or key in lexicon.persons:
+            return True
+        if key in lexicon.things or key in lexicon.animals:
+            return False
+    return False

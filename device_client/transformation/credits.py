@@ -7,7 +7,8 @@ from functools import lru_cache
 from device_client.transformation.lexicon.model import Lexicon
 
 _SEPARATORS = frozenset({",", "&", "and", "|", ";", "x", "+"})
-_AFTER_CREDIT = frozenset({"of", "by", "the", "painter", "artist", "photographer", "director"})
+_MAKERS = frozenset({"painter", "artist", "artists", "photographer", "director"})
+_AFTER_CREDIT = _MAKERS - {"artists"} | {"of", "by", "the"}
 _MAX_TOKENS = 8
 _MIN_NAME_LIST = 3
 _MAX_STYLE_WORDS = 4
@@ -30,7 +31,8 @@ def credited_places(keys: list[str], lexicon: Lexicon) -> set[int]:
     for place, key in enumerate(keys):
         if key in lexicon.context.credits and place not in places:
             start = place + 1
-            while start < len(keys) and keys[start] in _AFTER_CREDIT:
+            passed = _AFTER_CREDIT if key in _MAKERS else _AFTER_CREDIT | {"and"}
+            while start < len(keys) and keys[start] in passed:
                 start += 1
             if place and keys[place - 1] in lexicon.context.done_by:
                 continue

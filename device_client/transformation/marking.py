@@ -99,11 +99,22 @@ def _derived(key: str, lexicon: Lexicon) -> Entry | None:
 def _acts(entry: Entry, following: str, lexicon: Lexicon) -> bool:
     """Tells a child that "eats" and children who "eat" from a child's things: "child seat"."""
     noun = entry.items[-1].text
-    return (noun in PERSONS and following in lexicon.verb_forms) or (
+    return (
+        noun in PERSONS and (following in lexicon.verb_forms or _is_gerund(following, lexicon))
+    ) or (
         noun == "people"
         and following in lexicon.verbs | lexicon.context.acts
         and following not in lexicon.animals
     )
+
+
+def _is_gerund(key: str, lexicon: Lexicon) -> bool:
+    """Tells "painting" and "hiking" from "clothing" and "duckling"."""
+    stem = key.removesuffix("ing")
+    if stem == key or len(stem) < 3 or key in lexicon.context.no_gerunds:
+        return False
+    bare = stem[:-1] if stem[-1] == stem[-2] else stem + "e"
+    return any(word in lexicon.dictionary or word in lexicon.verbs for word in (stem, bare))
 
 
 def _in_context(entry: Entry, tokens: Tokens, end: int, lexicon: Lexicon) -> Entry | None:

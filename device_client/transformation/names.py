@@ -106,7 +106,8 @@ def _has_family_name(tokens: Tokens, place: int, end: int, lexicon: Lexicon) -> 
 def _is_person(tokens: Tokens, place: int, lexicon: Lexicon) -> bool:
     """Tells "Robin holding a cat", "Rose's cat" and "my friend Mark" from "robin" and "rose"."""
     following = tokens.key(place + 1)
-    acts = following.endswith("ing") or following == "'" or following in lexicon.verb_forms
+    is_doing = following.endswith("ing") and following not in lexicon.context.no_gerunds
+    acts = is_doing or following == "'" or following in lexicon.verb_forms
     named = place > 0 and tokens.keys[place - 1] in _NAMED
     return tokens.texts[place].istitle() and (acts or named)
 

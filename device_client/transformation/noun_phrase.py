@@ -10,6 +10,7 @@ from device_client.transformation.lexicon.model import Lexicon
 from device_client.transformation.tokens import Line
 
 _MAX_WORDS = 6
+_REACH = 60  # tokens; bounds the time of a long list
 _PASSED = frozenset("-\"'()[]:.0123456789")
 _ENDS = frozenset(".;!?")
 
@@ -60,7 +61,7 @@ def described_by(line: Line, place: int, lexicon: Lexicon) -> tuple[Found, int]:
         What it describes, and the noun's place; NOTHING if no noun follows.
     """
     scan = _Scan()
-    for here in range(place + 1, len(line.keys)):
+    for here in range(place + 1, min(place + _REACH, len(line.keys))):
         mark = line.marks[here]
         found = _at_mark(mark, here, scan, lexicon) if mark else _at_word(line, here, scan, lexicon)
         if found is Found.NOTHING:
@@ -97,7 +98,8 @@ def _at_word(line: Line, here: int, scan: _Scan, lexicon: Lexicon) -> Found | No
         return Found.BODY
     if _is_passed(line, here, scan, lexicon):
         return None
-    ends = not key.isalpha() or key in lexicon.context.boundaries or _is_verb(line, here, lexicon)
+    is_boundary = key in lexicon.context.boundaries and line.key_after(here) != "-"
+    ends = not key.isalpha() or is_boundary or _is_verb(line, here, lexicon)
     if ends or scan.words == _MAX_WORDS:
         return Found.NOTHING
     scan.pass_word(here)

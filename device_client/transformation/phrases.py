@@ -183,7 +183,7 @@ def _with_preposition(line: Line, place: int, lexicon: Lexicon) -> range:
         start
         and (end > place + 1 or line.marks[place] is not None)
         and line.keys[start - 1] in {"with", "of"}
-        and not _shares(line, end)
+        and (line.keys[start - 1] == "of" or not _shares(line, end))
     ):
         start -= 1
     return range(start, end)

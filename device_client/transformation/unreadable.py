@@ -12,7 +12,7 @@ MAX_CHARACTERS = 4000
 
 _TAG = re.compile(r"<[^<>]*:[^<>]*>|</?\w+>")
 _WILDCARD = re.compile(r"__[\w/-]+__|\{[^{}]*\|[^{}]*\}|\[[^\[\]]*\|[^\[\]]*\]|\$\{?\w+")
-_MIXED = re.compile(r"(?<!\w)(?=\w*[^\W\d_])[\w@$!]*[\d@$][\w@$!]*(?!\w)")
+_MIXED = re.compile(r"(?<!\w)(?!\d+(?:girl|boy)s?\b)(?=\w*[^\W\d_])[\w@$!]*[\d@$][\w@$!]*(?!\w)")
 _SPACED = re.compile(r"(?<!\w)(?:[a-z] ){2,}[a-z](?!\w)")
 _CUT = re.compile(r"(?<!\w)[a-z]+(?:[-*_.()\[\]/|~^]+[a-z]+)+(?!\w)")
 _SIGNS = re.compile(r"[^a-z]+")
@@ -20,6 +20,7 @@ _CORE = re.compile("(?:fe)?males?|(?:wo)?m[ae]n|girls?|boys?|lad(?:y|ies)")
 _STARRED = re.compile(
     r"w\*m\*n|w\*m[ae]n|wom\*n|m\*n|g\*rls?|b\*ys?|f\*males?|m\*les?|l\*d(?:y|ies)"
 )
+_LONGEST = 20  # letters of a word that single letters may spell
 _LEET = str.maketrans("013457@$!", "oieastasi")
 _REMEDY = "write it in plain English words"
 
@@ -59,7 +60,11 @@ def refuse_unreadable(text: str, lexicon: Lexicon) -> None:
 def _parts(letters: str) -> set[str]:
     """Returns what a run of single letters may spell."""
     length = len(letters)
-    return {letters[start:end] for start in range(length) for end in range(start + 3, length + 1)}
+    return {
+        letters[start:end]
+        for start in range(length)
+        for end in range(start + 3, min(start + _LONGEST, length) + 1)
+    }
 
 
 def _is_foreign(character: str) -> bool:

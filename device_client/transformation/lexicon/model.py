@@ -100,6 +100,7 @@ class Context:
     acts: frozenset[str]
     past: frozenset[str]
     no_verbs: frozenset[str]
+    no_gerunds: frozenset[str]
     article_after: frozenset[str]
     credits: frozenset[str]
     direct_credits: frozenset[str]

@@ -53,6 +53,7 @@ def test_ages_in_digits_words_and_decades(text: str, found: list[tuple[str, int]
     "text",
     ["the year 1990", "a 300 year old oak", "in the 1960s", "8 k", "1 9 6 0 s style", "two women",
      "a middle-aged three", "a man in the 60s", "she is 67% done", "he is one of us",
+     "he is 1.80 m tall", "doctor who is 60", "a mother of two",
      "a man in his 60s style suit"],
 )  # fmt: skip
 def test_other_numbers_are_no_ages(text: str) -> None:

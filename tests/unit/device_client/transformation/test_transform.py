@@ -113,7 +113,14 @@ def own_candidate(hidden: Transformation) -> str:
         ("a black-haired woman, her hat is black", "a black-haired [woman/man], [her/his] hat is "
          "black"),
         ("a jet-black woman with jet-black hair", "a [ethnicity] [woman/man] with jet-black hair"),
+        ("a Black, middle-aged woman", "a [ethnicity], [age] [woman/man]"),
+        ("black and asian women", "[ethnicity] [women/men]"),
+        ("a Black plus-size woman", "a [ethnicity] plus-size [woman/man]"),
+        ("a man, black & white", "a [woman/man], black & white"),
+        ("a girl has two cats, they are black", "a [age] [woman/man] has two cats, they are black"),
         # verbs end a noun phrase
+        ("a child painting a picture", "a [age] person painting a picture"),
+        ("young adults hiking", "[age] people hiking"),
         ("an Asian kneels", "a [ethnicity] kneels"),
         ("the Nigerian slowly walks away", "the [ethnicity] slowly walks away"),
         ("a German drank beer", "a [ethnicity] drank beer"),
@@ -133,6 +140,10 @@ def own_candidate(hidden: Transformation) -> str:
         ("a doctor kissed by Maria", "a doctor kissed by a [woman/man]"),
         ("my friend Mark at the beach", "my friend at the beach"),
         ("Jack plays football", "A [woman/man] plays football"),
+        ("a woman of 60 and her cat", "a [age] [woman/man] and [her/his] cat"),
+        ("she is 21 today", "[she/he] is [age] today"),
+        ("mid-30s woman", "[age] [woman/man]"),
+        ("3girls, smiling", "3 [age] [women/men], smiling"),
         # weights
         ("(asian:1.3) woman", "([ethnicity]:1.3) [woman/man]"),
     ],
@@ -160,6 +171,10 @@ def test_a_prompt_and_its_masked_text(prompt: str, masked: str) -> None:
         "two cats, they are black",
         "an Italian cooked dish, jet-black hair",
         "a white marble bust, art by Maria",
+        "a white rose, a black felt hat, old leaves",
+        "unreal engine, Ray Tracing, 8k. Summer evening",
+        "tokyo, late 80s, a cute robot, white",
+        "paris as seen by claude monet, german shepherds",
         "an old house stands on a hill",
     ],
 )
@@ -194,6 +209,11 @@ def test_a_person_beside_an_animal_stays_hidden(prompt: str) -> None:
         ("Vault Boy holding a cat", "Vault Girl holding a cat"),
         ("he-man", "she-man"),
         ("lady pepe", "gentleman pepe"),
+        ("a queen of 13", "a king of 13"),
+        ("a husband of 40", "a wife of 40"),
+        ("a 25 year lady", "a 25 year gentleman"),
+        ("a witch's hat", "a warlock's hat"),
+        ("a doctor (she/her)", "a doctor (he/him)"),
     ],
 )
 def test_a_phrase_and_its_partner_have_one_set(prompt: str, other: str) -> None:
