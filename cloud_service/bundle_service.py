@@ -10,7 +10,7 @@ from typing import Any
 
 import grpc
 
-from cloud_service.servicer import log_unknown
+from cloud_service.servicer import log_failure
 from obclip.errors import (
     InvalidBundle,
     InvalidRequest,
@@ -86,8 +86,7 @@ class BundleServicer(service_pb2_grpc.BundleServiceServicer):
             yield
         except Exception as error:
             status, words = to_status(error)
-            if status is grpc.StatusCode.INTERNAL:
-                log_unknown(error)
+            log_failure(status, error)
             await context.abort(status, words)
 
     def _take_place(self, context: Context) -> None:

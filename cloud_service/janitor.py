@@ -15,15 +15,18 @@ from pathlib import Path
 
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 -- where Triton puts its regions
 _EXIT_TIMEOUT_S = 5.0
+_DEAF_TO = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # sent to all; the others end first
 
 
 def main(folder: Path, prefix: str) -> None:
-    """Waits for the end of standard input, then cleans.
+    """Waits for the end of standard input, whatever signals ask for, then cleans.
 
     Args:
         folder: of temporary files.
         prefix: of the names of Triton's shared memory regions.
     """
+    for number in _DEAF_TO:
+        signal.signal(number, signal.SIG_IGN)
     group = sys.stdin.readline().strip()
     sys.stdin.read()
     if group:

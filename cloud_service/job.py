@@ -62,6 +62,7 @@ def check_request(
     _check_digest(request.cloud_unet_digest, card.models.cloud_unet)
     _check_prompts(request, limits)
     _check_range("steps", request.steps, 1, limits.max_steps)
+    _check_timesteps(request.steps, card)
     _check_range("guidance_scale", request.guidance_scale, 0, limits.max_guidance_scale)
     return GenerationJob(
         candidate_ids=np.stack([tokenizer.encode(c, "candidates") for c in request.candidates]),
@@ -111,6 +112,18 @@ def _check_bytes(field_name: str, prompt: str, limit: int) -> None:
     size = len(prompt.encode())
     if size > limit:
         raise InvalidRequest(field_name, f"{size} bytes where {limit} fit", "shorten the prompt")
+
+
+def _check_timesteps(steps: int, card: ServiceCard) -> None:
+    """Rounding leaves some schedules without enough timesteps for some numbers of steps."""
+    if card.distillation is not None:
+        return
+    try:
+        card.scheduler.discretise(steps)
+    except ValueError as error:
+        raise InvalidRequest(
+            "steps", f"is {steps}, for which the schedule has no timesteps", "choose fewer or more"
+        ) from error
 
 
 def _check_range(field_name: str, value: float, low: float, high: float) -> None:

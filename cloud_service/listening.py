@@ -1,12 +1,15 @@
 """Where the orchestrator listens, and whether it may do so without TLS."""
 
 import ipaddress
+import ssl
 from pathlib import Path
 
 import grpc
 
 from cloud_service.settings import Settings
 from cloud_service.startup_error import CannotStart
+
+_MAX_PORT = 65535
 
 
 def open_port(server: grpc.aio.Server, settings: Settings) -> str:
@@ -16,9 +19,10 @@ def open_port(server: grpc.aio.Server, settings: Settings) -> str:
         host:port, with the port that was taken.
 
     Raises:
-        CannotStart: the address is taken or no address, a certificate cannot be read, or the
+        CannotStart: the address is taken or no address, a certificate cannot be used, or the
             address is reachable from outside and neither TLS nor --insecure was chosen.
     """
+    _require_port(settings.listen)
     credentials = _credentials(settings)
     if credentials is None and not settings.insecure and not _is_loopback(settings.listen):
         raise CannotStart(
@@ -37,6 +41,14 @@ def open_port(server: grpc.aio.Server, settings: Settings) -> str:
     return f"{settings.listen.rpartition(':')[0]}:{port}"
 
 
+def _require_port(listen: str) -> None:
+    port = listen.rpartition(":")[2] if ":" in listen else ""
+    if not (port.isdecimal() and int(port) <= _MAX_PORT):
+        raise CannotStart(
+            f"{listen} names no port in 0..{_MAX_PORT}", "write --listen as 127.0.0.1:50051"
+        )
+
+
 def _is_loopback(listen: str) -> bool:
     host = listen.rpartition(":")[0].strip("[]")
     if host == "localhost":
@@ -53,7 +65,20 @@ def _credentials(settings: Settings) -> grpc.ServerCredentials | None:
     if settings.tls_cert is None or settings.tls_key is None:
         raise CannotStart("TLS needs a certificate and a key", "give --tls-cert and --tls-key")
     pair = (_read(settings.tls_key), _read(settings.tls_cert))
+    _require_pair(settings.tls_cert, settings.tls_key)
     return grpc.ssl_server_credentials([pair])
+
+
+def _require_pair(certificate: Path, key: Path) -> None:
+    """What cannot be used, gRPC takes here, and then it cannot listen."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(certificate, key, password="")  # none, so that none is asked for
+    except ssl.SSLError as error:
+        raise CannotStart(
+            f"{certificate} and {key} are no certificate and its key",
+            "give --tls-cert and --tls-key PEM files that belong together, the key unencrypted",
+        ) from error
 
 
 def _read(path: Path) -> bytes:

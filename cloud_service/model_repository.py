@@ -31,6 +31,10 @@ _PURPOSES = {
     UNET_UP_CACHED: 'The step kind "unet_up_cached": both at once.',
 }
 _CANDIDATES = -1  # Triton's word for an axis of any size
+_MERGES = "dynamic_batching { }"
+_MERGES_NOT = (
+    "# None for batch reuse: max_batch_size counts sets, so merged ones had rows without bound."
+)
 _MODEL_PY = '''"""Triton loads this file; the model itself is cloud_service.triton_backend."""
 
 from cloud_service.triton_backend import TritonPythonModel
@@ -114,6 +118,7 @@ def _step_kind_fields(kind: str, card: ModelCard) -> dict[str, str]:
         "purpose": _PURPOSES[kind],
         "inputs": ",\n".join(_tensor(*item) for item in inputs.items()),
         "outputs": ",\n".join(_tensor(*item) for item in outputs.items()),
+        "batching": _MERGES_NOT if kind == UNET_REUSE else _MERGES,
         "warmup": "\n".join(_warmup(*item) for item in inputs.items()),
     }
 

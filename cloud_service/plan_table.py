@@ -17,7 +17,8 @@ from obclip.errors import InvalidRequest
 from obclip.plan import Plan, Profile, Switches, make_plan, plan_cost, step_cost
 
 _GIGA = 1e9
-_WORDS = {"yes": True, "no": False, "none": None}
+_WORDS = {"yes": True, "no": False}
+_DEFAULTS: dict[str, Any] = {field.name: field.default for field in fields(Switches)}
 
 
 def plan(  # noqa: PLR0913, PLR0917 -- each parameter is an option of the command line
@@ -63,19 +64,30 @@ def changed(switches: Switches, changes: list[str]) -> Switches:
 
     Args:
         switches: before.
-        changes: each "name=value"; the value is a number, yes, no, or none.
+        changes: each "name=value"; the value is a number, of a switch that is on or off yes or no,
+            of a point also none.
 
     Raises:
-        InvalidRequest: a name or a value does not exist.
+        InvalidRequest: a name does not exist, or a value does not suit it.
     """
-    known = [field.name for field in fields(Switches)]
     values: dict[str, Any] = {}
     for change in changes:
         name, _, word = change.partition("=")
-        if name not in known or not (word.isdecimal() or word in _WORDS):
-            raise InvalidRequest("switch", f"{change} is none", f"set one of {', '.join(known)}")
-        values[name] = int(word) if word.isdecimal() else _WORDS[word]
+        try:
+            values[name] = _value(_DEFAULTS[name], word)
+        except (KeyError, ValueError):
+            raise InvalidRequest(
+                "switch",
+                f"{change} is none",
+                f"set one of {', '.join(_DEFAULTS)} to a number, yes or no, a point also to none",
+            ) from None
     return replace(switches, **values)
+
+
+def _value(default: int | None, word: str) -> int | None:
+    if isinstance(default, bool):
+        return _WORDS[word]
+    return None if default is None and word == "none" else int(word)
 
 
 def _facts(chosen: Plan, n: int, table: tuple[StepKindCost, ...]) -> dict[str, Any]:

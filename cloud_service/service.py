@@ -32,7 +32,7 @@ from cloud_service.triton_client import TEXT_ENCODER, TritonClient
 from cloud_service.triton_process import TritonProcess, running_triton
 from obclip.card import FOLDERS, ModelCard, ServiceCard
 from obclip.errors import BackendUnavailable
-from obclip.plan import STEP_KIND_GRAPHS, UNET_SHALLOW, Profile
+from obclip.plan import STEP_KIND_GRAPHS, UNET_REUSE, UNET_SHALLOW, Profile
 
 _PROBE_TIMEOUT_S = 2.0
 _STARTS = 3
@@ -141,11 +141,19 @@ async def _triton(
         yield None
         return
     repository = _repository(settings, bundle, card)
-    batch_bytes = slot_layout(card, _MAX_BATCH).slot_bytes
+    batch_bytes = slot_layout(card, _most_rows(settings, card)).slot_bytes
     async with running_triton(
         repository, verbose=settings.verbose, batch_bytes=batch_bytes
     ) as triton:
         yield triton
+
+
+def _most_rows(settings: Settings, card: ModelCard) -> int:
+    """Rows of the largest call: sets merge up to a batch; one with batch reuse is never split."""
+    of_one_set = 2 * settings.max_candidates
+    merged = min(_MAX_BATCH, settings.max_running * of_one_set)
+    is_split = all(kind.name != UNET_REUSE for kind in card.step_kinds)
+    return merged if is_split else max(merged, of_one_set)
 
 
 @contextlib.asynccontextmanager
@@ -250,7 +258,7 @@ def _service_card(card: ModelCard, settings: Settings) -> ServiceCard:
             distillation=card.distillation,
         )
     except ValueError as error:
-        raise CannotStart(str(error), "lower OBCLIP_MAX_CANDIDATES or OBCLIP_MAX_STEPS") from error
+        raise CannotStart(str(error), "change that OBCLIP_ setting") from error
 
 
 def _with_kinds_of(card: ModelCard, profiles: Collection[Profile]) -> ModelCard:

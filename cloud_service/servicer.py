@@ -18,12 +18,14 @@ from cloud_service.metrics import Metrics
 from cloud_service.tokenizer import PromptTokenizer
 from cloud_service.triton_client import TritonClient
 from obclip.card import LatentFormat, ServiceCard
-from obclip.errors import DeadlineExceeded, to_status
+from obclip.errors import Cancelled, DeadlineExceeded, ObclipError, to_status
 from obclip.solver import SolverState
 from obclip.tensors import encode
 from obclip.v1 import generation_pb2, service_card_pb2, service_pb2_grpc
 
 Context = grpc.aio.ServicerContext[Any, Any]
+# Of a failure that the operator has to mend.
+_OURS = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DATA_LOSS}
 
 _log = logging.getLogger(__name__)
 
@@ -74,18 +76,18 @@ class ObclipServicer(service_pb2_grpc.ObclipServiceServicer):
             async with _deadline(self._parts.card.limits.request_timeout_s):
                 with self._parts.queue.place() as place:
                     async for ahead in place.positions():
-                        await context.write(_queue_position(ahead))
+                        await _send(context, _queue_position(ahead))
                     await self._run(job, context)
 
     async def _run(self, job: GenerationJob, context: Context) -> None:
         async def report(steps_done: int) -> None:
-            await context.write(_step_progress(steps_done, len(job.plan.steps)))
+            await _send(context, _step_progress(steps_done, len(job.plan.steps)))
 
         with self._parts.backend.for_one_run() as backend:
             run = DenoisingRun(job, self._parts.card, backend)
             state = await run.run(report)
-        await context.write(_batch(state, self._parts.card.latents))
-        await context.write(_statistics(run.cost))
+        await _send(context, _batch(state, self._parts.card.latents))
+        await _send(context, _statistics(run.cost))
         self._parts.metrics.count_run(job.candidates, run.cost)
 
 
@@ -99,11 +101,17 @@ async def _answered(context: Context, metrics: Metrics) -> AsyncIterator[None]:
         status = grpc.StatusCode.OK
     except Exception as error:
         status, words = to_status(error)
-        if status is grpc.StatusCode.INTERNAL:
-            log_unknown(error)
+        log_failure(status, error)
         await context.abort(status, words)
     finally:
         metrics.count_end(status, time.perf_counter() - start)
+
+
+async def _send(context: Context, response: generation_pb2.GenerateResponse) -> None:
+    try:
+        await context.write(response)
+    except grpc.aio.InternalError as error:  # the caller has just left
+        raise Cancelled from error
 
 
 @contextlib.asynccontextmanager
@@ -115,10 +123,21 @@ async def _deadline(seconds: float) -> AsyncIterator[None]:
         raise DeadlineExceeded from error
 
 
-def log_unknown(error: Exception) -> None:
-    """Logs where it happened and its type: the message of an unknown error may quote a prompt."""
-    frames = "".join(traceback.format_tb(error.__traceback__))
-    _log.error("request failed: %s\n%s", type(error).__name__, frames)
+def log_failure(status: grpc.StatusCode, error: Exception) -> None:
+    """Logs what the operator has to mend.
+
+    Args:
+        status: that the caller gets.
+        error: what it stands for. The words of one that is not ours may quote a prompt: its type
+            and where it happened must do.
+    """
+    if status not in _OURS:
+        return
+    words = f"{type(error).__name__}: {error}"
+    if status is grpc.StatusCode.INTERNAL:
+        known = words if isinstance(error, ObclipError) else type(error).__name__
+        words = "\n".join([known, *traceback.format_tb(error.__traceback__)])
+    _log.error("request failed: %s", words)
 
 
 def _queue_position(ahead: int) -> generation_pb2.GenerateResponse:

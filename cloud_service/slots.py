@@ -22,13 +22,14 @@ from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from cloud_service.inference import MODEL_OUTPUT
+from cloud_service.leftovers import SHARED_MEMORY, is_of_dead_owner, own_prefix, sweep
 from cloud_service.startup_error import CannotStart
 from obclip.card import ModelCard
 from obclip.plan import STEP_KINDS
 
 Array = NDArray[np.float32]
 
-_FOLDER = Path("/dev/shm")  # noqa: S108 -- where Triton looks regions up
+_USE = "slot"
 _ITEM_BYTES = 4
 _ALIGNMENT = mmap.PAGESIZE
 _CALL_TIMEOUT_S = 10.0
@@ -70,14 +71,18 @@ class Layout:
 
 
 def slot_layout(card: ModelCard, rows: int) -> Layout:
-    """Every large tensor of the card's step kinds; a timestep goes by message."""
+    """Every large tensor of the card's step kinds; a timestep goes by message.
+
+    What a kind can leave and none takes has no place: no plan asks for it.
+    """
     cached = {tensor.name: tensor.shape for tensor in card.cached_tensors}
     kinds = [STEP_KINDS[kind.name] for kind in card.step_kinds]
+    taken = {name for kind in kinds for name in kind.takes}
     shapes = {
         "latents": card.latents.shape,
         "encoder_hidden_states": card.text.embedding_shape,
         MODEL_OUTPUT: card.latents.shape,
-        **{name: cached[name] for kind in kinds for name in kind.leaves},
+        **{name: cached[name] for kind in kinds for name in kind.leaves if name in taken},
     }
     return Layout(shapes, rows)
 
@@ -184,8 +189,8 @@ async def registered_slots(
 
 
 async def _register(triton: InferenceServerClient, layout: Layout) -> Slot:
-    name = f"{_own_prefix(os.getpid())}{secrets.token_hex(16)}"
-    path = _FOLDER / name
+    name = f"{own_prefix(_USE)}{secrets.token_hex(16)}"
+    path = SHARED_MEMORY / name
     with contextlib.ExitStack() as stack:
         stack.callback(path.unlink, missing_ok=True)
         memory = _create(path, layout.slot_bytes)
@@ -224,23 +229,6 @@ async def _forget_dead_owners(triton: InferenceServerClient) -> None:
     """Unregisters the slots of services that were killed on this host; a live one's stay."""
     status = await triton.get_system_shared_memory_status(client_timeout=_CALL_TIMEOUT_S)
     for name in status.regions:
-        if _is_of_dead_owner(name):
+        if is_of_dead_owner(name, _USE):
             await _unregister(triton, name)
-    for path in _FOLDER.glob(f"{_family_prefix()}*"):  # killed before it could unlink
-        if _is_of_dead_owner(path.name):
-            path.unlink(missing_ok=True)
-
-
-def _family_prefix() -> str:
-    """Starts the names of all services that see the same process ids."""
-    return f"obclip_slot_{Path('/proc/self/ns/pid').stat().st_ino}_"
-
-
-def _own_prefix(pid: int) -> str:
-    return f"{_family_prefix()}{pid}_"
-
-
-def _is_of_dead_owner(name: str) -> bool:
-    pid = name.removeprefix(_family_prefix()).partition("_")[0]
-    is_ours = name.startswith(_family_prefix()) and pid.isdecimal()
-    return is_ours and not Path("/proc", pid).exists()
+    sweep(SHARED_MEMORY, _USE)  # killed before they could unlink

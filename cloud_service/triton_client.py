@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import math
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from types import TracebackType
@@ -46,6 +47,8 @@ _REPOSITORY_REMEDY = "let Triton serve the model repository that was made for th
 
 Tensors = Mapping[str, NDArray[Any]]
 
+_log = logging.getLogger(__name__)
+
 
 class TritonClient:
     """An `InferenceBackend` over one Triton.
@@ -79,8 +82,7 @@ class TritonClient:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._calls:
-            await asyncio.wait(self._calls, timeout=_CLOSE_TIMEOUT_S)
+        await self._wait_for_calls()
         await self._client.close()
 
     @property
@@ -104,7 +106,8 @@ class TritonClient:
         """Compares Triton's models with the card, and reads their batch size.
 
         Raises:
-            CannotStart: a model is absent, or its tensors have other names or shapes.
+            CannotStart: a model is absent, its tensors have other names or shapes, or Triton does
+                not answer.
         """
         expected = {kind.name: self._step_kind_tensors(kind.name) for kind in self._card.step_kinds}
         expected[TEXT_ENCODER] = self._text_encoder_tensors()
@@ -122,6 +125,8 @@ class TritonClient:
     async def sharing_memory(self, count: int, rows: int) -> AsyncIterator[None]:
         """Lets sets that run in the block pass tensors through shared memory.
 
+        At its end calls that are under way may end first: Triton may still write there.
+
         Args:
             count: of sets that run at the same time.
             rows: of one set at most, both guidance branches counted.
@@ -136,6 +141,7 @@ class TritonClient:
                 yield
             finally:
                 self._slots = SlotPool()
+                await self._wait_for_calls()
 
     @contextlib.contextmanager
     def for_one_run(self) -> Iterator[InferenceBackend]:
@@ -180,7 +186,9 @@ class TritonClient:
         try:
             result = await self._finish(call, slot)
         except InferenceServerException as error:
-            raise _translate(error) from None  # its message may quote a request
+            if slot and _code(error) == "NOT_FOUND":
+                self._forget_slots()
+            raise _translate(error, model) from None  # its message may quote a request
         answer = {}
         for name, view in views.items():
             found = result.get_output(name)
@@ -210,11 +218,27 @@ class TritonClient:
             raise asyncio.CancelledError
         return task.result()
 
+    def _forget_slots(self) -> None:
+        """Triton was started anew; sets that run fail, and later ones do without."""
+        self._slots = SlotPool()
+        _log.warning(
+            "Triton has lost its shared memory, so tensors go by messages; "
+            "restart the service when Triton runs"
+        )
+
+    async def _wait_for_calls(self) -> None:
+        if self._calls:
+            await asyncio.wait(self._calls, timeout=_CLOSE_TIMEOUT_S)
+
     async def _check_model(self, name: str, expected: Mapping[str, list[int]]) -> int:
         try:
             answer = await self._client.get_model_config(name, client_timeout=self._call_timeout_s)
         except InferenceServerException as error:
-            raise CannotStart(f"Triton has no model {name}", _REPOSITORY_REMEDY) from error
+            if _code(error) == "NOT_FOUND":
+                raise CannotStart(f"Triton has no model {name}", _REPOSITORY_REMEDY) from error
+            raise CannotStart(
+                f"Triton answered {_code(error)} for {name}", "check that it runs, and its log"
+            ) from error
         config = answer.config
         found = {tensor.name: list(tensor.dims) for tensor in [*config.input, *config.output]}
         if found != expected:
@@ -306,10 +330,15 @@ def _requested_output(
     return output
 
 
-def _translate(error: InferenceServerException) -> ObclipError:
-    code = str(error.status()).removeprefix("StatusCode.")
+def _code(error: InferenceServerException) -> str:
+    """Name of the gRPC status code."""
+    return str(error.status()).removeprefix("StatusCode.")
+
+
+def _translate(error: InferenceServerException, model: str) -> ObclipError:
+    code = _code(error)
     if code == "DEADLINE_EXCEEDED":
         return DeadlineExceeded()
     if code in _NOT_AVAILABLE:
-        return BackendUnavailable(f"Triton answered {code}")
+        return BackendUnavailable(f"Triton answered {code} for {model}")
     return ServiceFailed(code)

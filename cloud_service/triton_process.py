@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cloud_service import janitor, parent_death
+from cloud_service.leftovers import SHARED_MEMORY, own_prefix, sweep
 from cloud_service.settings import package_folder
 from cloud_service.startup_error import CannotStart, TritonCrashed
 
 _LOOPBACK = "127.0.0.1"
-# One region for each model, touched as far as it is used. It must not grow: growing races with the
+_USE = "triton"
+# One region for each model, all of it taken at the start. It must not grow: growing races with the
 # model's process, and Triton aborts (server issue 8882).
 _REGION_BYTES = 256 << 20
 _BATCHES_IN_REGION = 3  # one that runs, its answer, and the next
@@ -129,9 +131,9 @@ class TritonProcess:
             )
             if ended.done():
                 kind = TritonCrashed if ended.result() < 0 else CannotStart
+                words = self._last_error()
                 raise kind(
-                    f"tritonserver ended with code {ended.result()}: {self._last_error()}",
-                    "start with --verbose to see its log",
+                    f"tritonserver ended with code {ended.result()}: {words}", _remedy(words)
                 )
             if not ready.done():
                 raise CannotStart(
@@ -168,6 +170,8 @@ async def running_triton(
 ) -> AsyncIterator[TritonProcess]:
     """Starts a tritonserver on a free loopback port; ends it, and removes its files, at the end.
 
+    What a service that was killed left is removed first.
+
     Must run in the main thread: the kernel ends Triton when the thread that started it ends, and so
     also when this process is killed.
 
@@ -182,20 +186,22 @@ async def running_triton(
     """
     installation = TritonInstallation.find()
     region_bytes = max(_REGION_BYTES, _BATCHES_IN_REGION * batch_bytes)
-    shared_memory_prefix = f"obclip_{os.getpid()}_{secrets.token_hex(4)}_"
+    for place in (SHARED_MEMORY, Path(tempfile.gettempdir())):
+        sweep(place, _USE)  # no janitor outlives the kill of all processes
+    prefix = f"{own_prefix(_USE)}{secrets.token_hex(4)}_"
     with (
-        tempfile.TemporaryDirectory(prefix="obclip-serve-") as name,
+        tempfile.TemporaryDirectory(prefix=prefix) as name,
         _reserved_port() as port,
     ):
         folder = Path(name)
         backends = _link_backends(folder / "backends", installation)
         log = None if verbose else folder / "triton.log"
-        async with _janitor(folder, shared_memory_prefix) as say_group:
+        async with _janitor(folder, prefix) as say_group:
             arguments = [
                 *_server_arguments(port),
                 f"--model-repository={await write_repository(folder / 'models')}",
                 f"--backend-directory={backends}",
-                f"--backend-config=python,shm-region-prefix-name={shared_memory_prefix}",
+                f"--backend-config=python,shm-region-prefix-name={prefix}",
                 f"--backend-config=python,shm-default-byte-size={region_bytes}",
             ]
             process = await _spawn(installation, arguments, folder, log)
@@ -330,6 +336,15 @@ def _watched(pids: set[int]) -> Iterator[asyncio.Event]:
             loop.add_reader(descriptor, ended.set)
             stack.callback(loop.remove_reader, descriptor)
         yield ended
+
+
+def _remedy(error: str) -> str:
+    if "Unable to initialize shared memory" in error:
+        return (
+            "enlarge /dev/shm (of a container: --shm-size), "
+            "lower OBCLIP_MAX_CANDIDATES, or serve fewer OBCLIP_PROFILES"
+        )
+    return "start with --verbose to see its log"
 
 
 async def _poll(is_ready: Callable[[float], Awaitable[bool]]) -> None:

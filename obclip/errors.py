@@ -300,10 +300,10 @@ def _model_mismatch(line: str) -> ModelMismatch:
 
 
 def _exhausted(line: str) -> ObclipError:
-    # gRPC itself uses this code for messages over the limit, with words of its own.
-    if line == _TABLE[QueueFull][1]:
-        return QueueFull()
-    return WireError("a message is over the size limit")
+    # gRPC itself uses this code too: for messages over the limit, and for too many calls at a time.
+    if "larger than max" in line:
+        return WireError("a message is over the size limit")
+    return QueueFull()
 
 
 def _unavailable(line: str, address: str) -> ObclipError:

@@ -6,6 +6,8 @@ out of a graph's folder.
 
 from __future__ import annotations
 
+import contextlib
+import filecmp
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +21,8 @@ from cloud_service.export.weights_file import weights_in
 from obclip.card import FOLDERS, list_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from cloud_service.export.pair import ModelPair
 
 SECOND = "second"
@@ -141,33 +145,32 @@ def _origins(pair: ModelPair) -> set[Path]:
 
 
 def _put(source: Path, target: Path) -> None:
-    if target.exists() and (target.samefile(source) or _stamp(target) == _stamp(source)):
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f"{target.name}.partial")
-    try:
-        shutil.copy2(source, partial)
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+    if not (target.exists() and _are_equal(source, target)):
+        with _replaced(target) as partial:
+            shutil.copy2(source, partial)
 
 
-def _stamp(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns
+def _are_equal(source: Path, target: Path) -> bool:
+    """By content: models of one architecture have one size, and an archive gives all one time."""
+    return target.samefile(source) or filecmp.cmp(source, target, shallow=False)
 
 
 def _round(source: Path, target: Path) -> None:
-    """Write float16 weights, tensor by tensor in the order of the source."""
-    if target.is_file() and target.stat().st_mtime >= source.stat().st_mtime:
-        return
+    """Write float16 weights; always, as a file does not tell what it was rounded from."""
+    with safe_open(source, "pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- no dict
+    halves = {n: t.half() if t.is_floating_point() else t for n, t in tensors.items()}
+    with _replaced(target) as partial:
+        save_file(halves, partial, metadata={"format": "pt"})
+
+
+@contextlib.contextmanager
+def _replaced(target: Path) -> Iterator[Path]:
+    """Gives a file to write, which takes the target's place once it is whole."""
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f"{target.name}.partial")
     try:
-        with safe_open(source, "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- no dict
-        halves = {n: t.half() if t.is_floating_point() else t for n, t in tensors.items()}
-        save_file(halves, partial, metadata={"format": "pt"})
+        yield partial
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)

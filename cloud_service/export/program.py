@@ -17,7 +17,7 @@ from cloud_service.export.card_settings import UNSTATED, CardSettings
 from cloud_service.export.errors import ExportFailed
 from cloud_service.export.tensorrt_profiles import MAX_ROWS
 from obclip.card import Defaults, ModelCard
-from obclip.plan import STEP_KINDS, Profile
+from obclip.plan import STEP_KINDS, UNET_FULL, Profile
 
 if TYPE_CHECKING:
     from cloud_service.export.onnx_graph import ExportedGraph
@@ -56,7 +56,10 @@ Vae = Annotated[
     typer.Option(help="Whose VAE the device decodes with, where they differ."),
 ]
 Profiles = Annotated[
-    str, typer.Option(help="Export the step kinds of these profiles alone.", show_default=False)
+    str,
+    typer.Option(
+        help="Export the step kinds of these profiles, and the whole UNet.", show_default=False
+    ),
 ]
 TritonModels = Annotated[
     Path | None, typer.Option(help="Triton model repository to write. Default: OUT/triton_models.")
@@ -160,8 +163,11 @@ def _given(**options: Any) -> dict[str, Any]:
 
 
 def _step_kinds(text: str) -> frozenset[str]:
+    """The whole UNet, by which the card measures all costs, and what the profiles need beside."""
     try:
-        return frozenset[str]().union(*(Profile(word).step_kinds() for word in text.split(",")))
+        return frozenset({UNET_FULL}).union(
+            *(Profile(word).step_kinds() for word in text.split(","))
+        )
     except ValueError:
         known = ",".join(Profile)
         raise ExportFailed(

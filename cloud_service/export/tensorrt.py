@@ -202,9 +202,6 @@ def _serve_plan(config: pb.ModelConfig, profiles: int, max_rows: int) -> None:
     _serve(config, "tensorrt_plan", "model.plan")
     config.max_batch_size = max_rows
     config.instance_group[0].profile.extend(map(str, range(profiles)))
-    if any(tensor.dims[0] == _ANY_SIZE for tensor in config.input):
-        # Two sets in one call are all that its profiles take: sets of two users must not merge.
-        config.ClearField("dynamic_batching")
 
 
 def _serve_onnx(config: pb.ModelConfig) -> None:

@@ -124,6 +124,14 @@ async def test_a_slot_whose_call_failed_serves_nobody_any_more(
             assert backend is client
 
 
+async def test_says_which_model_is_absent(
+    client: TritonClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cloud_service.triton_client.TEXT_ENCODER", "absent")
+    with pytest.raises(CannotStart, match="Triton has no model absent; let Triton serve"):
+        await client.check_models()
+
+
 async def test_says_what_does_not_fit(connect: Connect, bundle: TinyBundle) -> None:
     feature = (CachedTensor("feature", (4, 8, 9)), *bundle.card.cached_tensors[1:])
     async with connect(replace(bundle.card, cached_tensors=feature)) as client:
@@ -144,6 +152,8 @@ async def test_a_refusal_by_the_model_is_a_failure_of_ours(client: TritonClient)
 async def test_no_server_is_unavailable(connect: Connect) -> None:
     async with connect(url="127.0.0.1:1") as client:
         assert not await client.is_ready(5)
+        with pytest.raises(CannotStart, match="answered UNAVAILABLE for unet_full; check that it"):
+            await client.check_models()
         with pytest.raises(BackendUnavailable):
             await client.encode_text(np.ones((1, SIZES.tokens), np.int64))
 

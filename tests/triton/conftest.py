@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 -- Triton's choice
-_OWNER = re.compile(r"obclip_(?:slot_\d+_)?(\d+)_")
+_OWNER = re.compile(r"obclip_(?:slot|triton)_\d+_(\d+)_")
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Traces:
 
     def left(self) -> list[str]:
         """Names of temporary files and shared memory regions that are new."""
-        files = [path.name for path in self.temporary.glob("obclip-*")]
+        files = [path.name for path in self.temporary.glob("obclip_*")]
         return sorted(files) + sorted(_regions() - self.regions_before)
 
 

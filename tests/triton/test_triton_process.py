@@ -1,11 +1,13 @@
 import os
 import shutil
 import signal
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from cloud_service.leftovers import SHARED_MEMORY
 from cloud_service.model_repository import select_models
 from cloud_service.startup_error import CannotStart
 from cloud_service.triton_client import TritonClient
@@ -62,6 +64,20 @@ async def test_starts_and_leaves_no_trace(
             await triton.stop()
             assert group.wait_until_gone()
         assert not await client.is_ready(5)
+    assert traces.left() == []
+
+
+async def test_removes_what_a_killed_service_left(
+    model_repository: Path, traces: Traces, tmp_path: Path
+) -> None:
+    with subprocess.Popen(["true"]) as dead:  # noqa: S607 -- any program will do
+        dead.wait()
+    name = f"obclip_triton_{Path('/proc/self/ns/pid').stat().st_ino}_{dead.pid}_0123"
+    (tmp_path / name).mkdir()
+    (SHARED_MEMORY / name).touch()
+    assert len(traces.left()) == 2
+    async with running_triton(serving(model_repository), verbose=False):
+        assert name not in traces.left()
     assert traces.left() == []
 
 

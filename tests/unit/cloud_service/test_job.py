@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -110,3 +111,13 @@ def test_refuses_another_model(
         check_request(request_for(card, cloud_unet_digest=stated), card, tokenizer)
     assert caught.value.ours == card.models.cloud_unet
     assert caught.value.theirs == shown
+
+
+def test_refuses_steps_for_which_the_schedule_has_no_timesteps(
+    card: ServiceCard, tokenizer: PromptTokenizer
+) -> None:
+    """999 leading steps of 1000 end at timestep 999 + the offset of 1."""
+    long = replace(card, limits=replace(card.limits, max_steps=999))
+    check_request(request_for(long, steps=998), long, tokenizer)
+    with pytest.raises(InvalidRequest, match="steps: is 999, for which the schedule has no times"):
+        check_request(request_for(long, steps=999), long, tokenizer)

@@ -26,10 +26,26 @@ async def test_the_operator_may_insist() -> None:
     assert open_port(grpc.aio.server(), settings).startswith("0.0.0.0:")
 
 
-@pytest.mark.parametrize("listen", ["nonsense", "192.0.2.1:0"])
+@pytest.mark.parametrize("listen", ["nonsense:0", "192.0.2.1:0"])
 async def test_an_address_that_cannot_be_had_is_named(listen: str) -> None:
     with pytest.raises(CannotStart, match=f"cannot listen on {listen}"):
         open_port(grpc.aio.server(), Settings(listen=listen, insecure=True))
+
+
+@pytest.mark.parametrize("listen", ["nonsense", "127.0.0.1", "127.0.0.1:99999", "[::1]", "50051"])
+async def test_an_address_without_a_usable_port_is_refused(listen: str) -> None:
+    with pytest.raises(CannotStart, match=r"names no port in 0\.\.65535; write --listen as"):
+        open_port(grpc.aio.server(), Settings(listen=listen))
+
+
+async def test_files_that_are_no_certificate_and_key_are_named(tmp_path: Path) -> None:
+    (tmp_path / "cert.pem").write_text("garbage")
+    (tmp_path / "key.pem").write_text("garbage")
+    settings = Settings(
+        listen="127.0.0.1:0", tls_cert=tmp_path / "cert.pem", tls_key=tmp_path / "key.pem"
+    )
+    with pytest.raises(CannotStart, match=r"key\.pem are no certificate and its key; give"):
+        open_port(grpc.aio.server(), settings)
 
 
 async def test_a_key_without_a_certificate_is_refused(tmp_path: Path) -> None:

@@ -53,8 +53,22 @@ def test_every_switch_can_be_set_by_itself(bundle: TinyBundle) -> None:
     assert {row["kind"] for row in kept["plan"]} == {"unet_reuse", "unet_cached"}
 
 
-@pytest.mark.parametrize("change", ["turbo=1", "full_every=often", "full_every"])
-def test_an_unknown_switch_is_refused_by_name(bundle: TinyBundle, change: str) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        "turbo=1",
+        "full_every=often",
+        "full_every",
+        "full_every=none",
+        "trunk_steps=none",
+        "shared_until=yes",
+        "reuses_maps=none",
+        "reuses_maps=2",
+    ],
+)
+def test_a_switch_or_a_value_that_is_none_is_refused_by_name(
+    bundle: TinyBundle, change: str
+) -> None:
     with pytest.raises(InvalidRequest, match="set one of trunk_steps, shared_until"):
         CliRunner().invoke(
             APP, ["--bundle", str(bundle.folder), "--switch", change], catch_exceptions=False

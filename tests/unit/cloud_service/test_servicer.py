@@ -10,8 +10,12 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
+from cloud_service.admission import AdmissionQueue
+from cloud_service.metrics import Metrics
 from cloud_service.service import RunningService
+from cloud_service.servicer import ObclipServicer, ServicerParts
 from cloud_service.tokenizer import PromptTokenizer
+from cloud_service.triton_client import TritonClient
 from obclip.card import ServiceCard
 from obclip.errors import QueueFull, to_status
 from obclip.guidance import guide
@@ -247,6 +251,58 @@ async def test_a_broken_model_ends_the_stream_without_a_batch(
     assert caught.value.code() is code
     assert answer.events[0] == "queue_position"
     assert "batch" not in answer.events
+
+
+@pytest.mark.parametrize(
+    ("run", "logged"),
+    [
+        (_give_nan, "WireError: broken data: latents"),
+        (_give_other_shape, "WireError: broken data: unet_full gave model_output in another shape"),
+        (_fail, "ServiceFailed: the service failed (INVALID_ARGUMENT)"),
+        (None, "BackendUnavailable: the model backend is not available (Triton answered NOT_FOUND"),
+    ],
+)
+async def test_what_failed_is_for_the_operator_alone(
+    service: RunningService,
+    mock_triton: MockTriton,
+    caplog: pytest.LogCaptureFixture,
+    run: Callable[[Feeds], Any] | None,
+    logged: str,
+) -> None:
+    if run:
+        mock_triton.models[UNET].run = run
+    else:
+        del mock_triton.models[UNET]
+    async with grpc.aio.insecure_channel(service.address) as channel:
+        _, words = await _status(call(channel, request_for(service.card)))
+    assert f"request failed: {logged}" in caplog.text
+    assert logged.partition(": ")[2] not in words
+
+
+class _Gone:
+    """What gRPC gives the servicer in the moment in which its caller leaves."""
+
+    async def write(self, _message: object) -> None:
+        raise grpc.aio.InternalError
+
+    async def abort(self, code: grpc.StatusCode, words: str) -> None:
+        raise grpc.aio.AbortError(code, words)
+
+
+async def test_a_caller_who_leaves_between_two_messages_is_no_failure(
+    card: ServiceCard,
+    tokenizer: PromptTokenizer,
+    bundle: TinyBundle,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    queue = AdmissionQueue(max_running=1, max_waiting=0)
+    metrics = Metrics(queue, lambda: 0)
+    async with TritonClient("127.0.0.1:1", bundle.card, call_timeout_s=1) as client:
+        servicer = ObclipServicer(ServicerParts(card, tokenizer, client, queue, metrics))
+        with pytest.raises(grpc.aio.AbortError, match="CANCELLED"):
+            await servicer.Generate(request_for(card), _Gone())  # type: ignore[arg-type]
+    assert metrics.registry.get_sample_value("obclip_requests_total", {"status": "CANCELLED"}) == 1
+    assert not caplog.text
 
 
 REFUSED: list[tuple[dict[str, Any], grpc.StatusCode]] = [

@@ -1,11 +1,14 @@
 import mmap
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud_service.slots import Layout, Slot, SlotPool
+from cloud_service.slots import Layout, Slot, SlotPool, slot_layout
+from obclip.plan import Profile
+from tests.fakes.tiny_bundle import TinyBundle
 
 LAYOUT = Layout({"latents": (4, 8, 8), "feature": (96, 16, 16)}, rows=3)
 
@@ -78,3 +81,19 @@ def test_a_failed_run_gives_its_slot_back() -> None:
 
 def test_shows_no_memory() -> None:
     assert "mmap" not in repr(_slot())
+
+
+@pytest.mark.parametrize(
+    ("profile", "cached"),
+    [
+        (Profile.BARE, set()),
+        (Profile.BALANCED, {"feature"}),
+        (Profile.PAPER, {"skips", "attention_down", "attention_up"}),
+    ],
+)
+def test_holds_what_one_of_the_kinds_leaves_and_another_takes(
+    bundle: TinyBundle, profile: Profile, cached: set[str]
+) -> None:
+    kinds = tuple(kind for kind in bundle.card.step_kinds if kind.name in profile.step_kinds())
+    layout = slot_layout(replace(bundle.card, step_kinds=kinds), rows=2)
+    assert set(layout.shapes) == {"latents", "encoder_hidden_states", "model_output"} | cached

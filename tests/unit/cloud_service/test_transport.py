@@ -75,24 +75,58 @@ async def test_both_ways_give_the_same_latents(
     np.testing.assert_array_equal(*latents)
 
 
+def _call(bundle: TinyBundle) -> UnetCall:
+    return UnetCall(
+        "unet_full",
+        np.zeros((2, *bundle.card.latents.shape), np.float32),
+        np.zeros(2, np.float32),
+        np.zeros((2, *bundle.card.text.embedding_shape), np.float32),
+    )
+
+
+async def test_after_a_restart_of_triton_one_set_fails_and_the_next_go_by_messages(
+    start_service: StartService, mock_triton: MockTriton, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with start_service(transport=Transport.SHARED_MEMORY) as service:
+        mock_triton.regions.unregister("")  # all
+        with pytest.raises(grpc.aio.AioRpcError, match="not available; try again later"):
+            await _generate(service, 5, Profile.BARE)
+        for _ in range(Settings().max_running):
+            answer = await _generate(service, 5, Profile.BARE)
+            assert answer.events[-1] == "statistics"
+    assert caplog.text.count("Triton has lost its shared memory, so tensors go by messages") == 1
+
+
+async def test_slots_stay_registered_until_the_calls_in_them_have_ended(
+    mock_triton: MockTriton, bundle: TinyBundle
+) -> None:
+    gate = Gate(mock_triton.models["unet_full"])
+    async with TritonClient(mock_triton.url, bundle.card, call_timeout_s=10) as client:
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(client.sharing_memory(count=1, rows=2))
+            with client.for_one_run() as backend:
+                running = asyncio.ensure_future(backend.denoise(_call(bundle)))
+                await gate.reached.wait()
+            leaving = asyncio.ensure_future(stack.aclose())
+            await asyncio.wait({leaving}, timeout=0.3)
+            assert mock_triton.regions.memory
+            gate.opened.set()
+            await asyncio.gather(running, leaving)
+        assert not mock_triton.regions.memory
+
+
 @pytest.mark.parametrize("gives_up", [False, True])
 async def test_a_call_that_takes_too_long_spoils_its_slot(
     mock_triton: MockTriton, bundle: TinyBundle, gives_up: bool
 ) -> None:
     """Whether or not its caller still waits: Triton may write there later."""
     gate = Gate(mock_triton.models["unet_full"])
-    call = UnetCall(
-        "unet_full",
-        np.zeros((2, *bundle.card.latents.shape), np.float32),
-        np.zeros(2, np.float32),
-        np.zeros((2, *bundle.card.text.embedding_shape), np.float32),
-    )
     async with (
         TritonClient(mock_triton.url, bundle.card, call_timeout_s=0.5) as client,
         client.sharing_memory(count=1, rows=2),
     ):
         with client.for_one_run() as backend:
-            waiting = asyncio.ensure_future(backend.denoise(call))
+            waiting = asyncio.ensure_future(backend.denoise(_call(bundle)))
             await gate.reached.wait()
             if gives_up:
                 waiting.cancel()

@@ -142,6 +142,7 @@ def test_what_happened_to_the_backend_stays_on_the_server():
             "Received message larger than max (9 vs. 4)",
             WireError,
         ),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, "Concurrent RPC limit exceeded!", QueueFull),
         (grpc.StatusCode.PERMISSION_DENIED, "no", ServiceFailed),
         (grpc.StatusCode.UNKNOWN, None, ServiceFailed),
     ],

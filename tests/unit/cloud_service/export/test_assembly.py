@@ -1,6 +1,7 @@
 """What a bundle's folder holds before its graphs, and what an export says it needs."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -34,6 +35,10 @@ def stamps(folder):
     }
 
 
+def contents(folder):
+    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
 @pytest.fixture(scope="module")
 def float32_pair(tmp_path_factory):
     folders = save_tiny_pair(tmp_path_factory.mktemp("wide"), Tiny(variant=None))
@@ -49,16 +54,16 @@ def test_the_embedded_family_is_a_pair_like_any_other_and_stays_as_it_is(tmp_pat
     assert estimate(pair, bundle, None, graphs=0).disk_bytes == 0
 
 
-def test_float16_is_rounded_once_and_float32_is_copied(float32_pair, tmp_path):
+def test_float16_is_rounded_and_float32_is_copied(float32_pair, tmp_path):
     assemble(float32_pair, tmp_path, "fp16")
     half = weights_in(tmp_path / "unet")
     assert half.name == "diffusion_pytorch_model.fp16.safetensors"
     wide = load_file(weights_in(float32_pair.cloud.path / "unet"))
     for name, tensor in load_file(half).items():
         assert torch.equal(tensor, wide[name].half())
-    before = stamps(tmp_path)
+    before = contents(tmp_path)
     assemble(float32_pair, tmp_path, "fp16")
-    assert stamps(tmp_path) == before
+    assert contents(tmp_path) == before
     assemble(float32_pair, tmp_path, None)
     assert [path.name for path in (tmp_path / "unet").glob("*.safetensors")] == [
         "diffusion_pytorch_model.safetensors"
@@ -103,8 +108,30 @@ def test_a_device_with_its_own_text_encoder_keeps_it_beside_its_unet(tmp_path):
     assert own.weights_digest == pair.device_text.weights_digest != pair.cloud.text.weights_digest
 
 
-def contents(folder):
-    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+@pytest.mark.parametrize("precision", ["fp16", None])
+def test_another_pair_of_the_same_shape_and_age_leaves_nothing_of_the_first(
+    float32_pair, tmp_path, precision
+):
+    """As of two downloads that are older than the bundle."""
+    cloud, device = save_tiny_pair(tmp_path, Tiny(variant=None, seed=5))
+    for folder in (float32_pair.cloud.path, float32_pair.device_pipeline.path, cloud, device):
+        for file in folder.rglob("*.*"):
+            os.utime(file, (1, 1))
+    pair = ModelPair(cloud, device, None, None)
+    old, new = tmp_path / "old", tmp_path / "new"
+    assemble(float32_pair, old, precision)
+    assemble(pair, old, precision)
+    assemble(pair, new, precision)
+    assert contents(old) == contents(new)
+
+
+def test_rounded_weights_that_are_damaged_are_rounded_again(float32_pair, tmp_path):
+    assemble(float32_pair, tmp_path, "fp16")
+    half = weights_in(tmp_path / "unet")
+    content = half.read_bytes()
+    half.write_bytes(content[:-2])
+    assemble(float32_pair, tmp_path, "fp16")
+    assert half.read_bytes() == content
 
 
 @pytest.fixture(scope="module")

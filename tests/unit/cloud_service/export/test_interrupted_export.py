@@ -16,6 +16,7 @@ from cloud_service.export.needs import Needs, require_disk
 from device_client.bundle import open_bundle
 from obclip.card import CARD_FILE, ModelCard
 from obclip.errors import InvalidBundle, ModelMismatch
+from obclip.plan import Profile
 from tests.unit.cloud_service.export.conftest import invoke
 
 pytestmark = pytest.mark.timeout(900)  # the session's one export
@@ -61,6 +62,15 @@ def test_models_of_profiles_that_are_gone_leave_the_repository(again):
     export("--profiles", "bare")
     models = {folder.name for folder in (bundle / "triton_models").iterdir()}
     assert models == {"text_encoder", "unet_full"}
+
+
+def test_profiles_that_never_run_the_whole_unet_are_exported_with_it(again):
+    """Evals, the card's unit of cost, are passes of the whole UNet."""
+    bundle, export = again
+    export("--profiles", "paper")
+    kinds = {kind.name: kind for kind in ModelCard.load(bundle).step_kinds}
+    assert set(kinds) == {"unet_full"} | Profile.PAPER.step_kinds()
+    assert kinds["unet_full"].evals == 1
 
 
 def test_a_cut_off_export_goes_on_with_its_settings(exported, again):
