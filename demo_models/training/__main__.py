@@ -94,7 +94,7 @@ def _inputs(work: Path) -> Inputs:
 
 @app.command()
 def cloud_unet(
-    work: Work = DEFAULT_WORK, steps: Steps = 4400, processes: Processes = CORES
+    work: Work = DEFAULT_WORK, steps: Steps = 6500, processes: Processes = CORES
 ) -> None:
     """Train the cloud UNet (needs: decoder, text-encoder)."""
     make = functools.partial(CloudUnetTask, _inputs(work))
@@ -103,7 +103,7 @@ def cloud_unet(
 
 @app.command()
 def device_unet(
-    work: Work = DEFAULT_WORK, steps: Steps = 10_600, processes: Processes = CORES
+    work: Work = DEFAULT_WORK, steps: Steps = 12_000, processes: Processes = CORES
 ) -> None:
     """Distil the device UNet (needs: cloud-unet)."""
     make = functools.partial(DeviceUnetTask, _inputs(work), _finished(work / "cloud_unet"))
