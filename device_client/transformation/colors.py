@@ -10,25 +10,6 @@ from device_client.transformation.tokens import Line
 _MAX_BETWEEN = 3
 _BE = frozenset({"is", "are", "was", "were", "be", "being", "been", "am", "s", "re", "m"})
 _WHO = frozenset({"who", "i", "you", "we"})
-_COLORS = frozenset({"white", "black", "gold", "red", "blue", "silver", "grey", "gray", "brown"})
-_NO_SKIN = frozenset(
-    {
-        "robot",
-        "android",
-        "ghost",
-        "angel",
-        "alien",
-        "monster",
-        "demon",
-        "character",
-        "mascot",
-        "skeleton",
-        "statue",
-        "cyborg",
-        "knight",
-        "silhouette",
-    }
-)
 
 
 def free_colors(line: Line, lexicon: Lexicon) -> None:
@@ -113,7 +94,9 @@ def _ends_phrase(line: Line, noun: int, lexicon: Lexicon) -> bool:
 def _follows_person(line: Line, place: int, lexicon: Lexicon) -> bool:
     """Tells "the doctor is black" and "a doctor, black, in a lab" from "her hat is black"."""
     following = line.key_after(place)
-    is_listed = following in {"&", ","} and line.key_after(place + 1) in _COLORS | {"x"}
+    is_listed = following in {"&", ","} and line.key_after(
+        place + 1
+    ) in lexicon.context.color_words | {"x"}
     if is_listed or (
         following.isalpha() and following not in lexicon.context.boundaries | {"and", "or"}
     ):
@@ -145,7 +128,9 @@ def _is_person(line: Line, place: int, lexicon: Lexicon, *, is_subject: bool) ->
         return _means_person(line, place, lexicon)
     if is_subject and key == "that" and place:
         return _is_person(line, place - 1, lexicon, is_subject=False)
-    return (key in lexicon.persons and key not in _NO_SKIN) or (is_subject and key in _WHO)
+    return (key in lexicon.persons and key not in lexicon.context.no_skin) or (
+        is_subject and key in _WHO
+    )
 
 
 def _means_person(line: Line, place: int, lexicon: Lexicon) -> bool:

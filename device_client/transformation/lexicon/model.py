@@ -105,6 +105,8 @@ class Context:
     credits: frozenset[str]
     direct_credits: frozenset[str]
     done_by: frozenset[str]
+    color_words: frozenset[str]
+    no_skin: frozenset[str]
     descent: frozenset[str]
     adverbs: frozenset[str]
     phrase_starts: frozenset[str]
