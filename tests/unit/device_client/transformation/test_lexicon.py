@@ -78,6 +78,12 @@ def test_persons_are_neither_things_nor_sensitive(lexicon: Lexicon) -> None:
     assert not lexicon.things & lexicon.words
 
 
+def test_no_noun_with_a_gendered_ending_is_taken_for_genderless(lexicon: Lexicon) -> None:
+    endings = ("ess", "trix", "mistress", "mother", "father", "maid", "lady", "wife", "husband")
+    left = {noun for noun in lexicon.persons if noun.endswith(endings)}
+    assert left <= {"witness", "eyewitness", "highness"}
+
+
 def test_nationalities_map_to_public_values(lexicon: Lexicon) -> None:
     values = lexicon.values_of("ethnicity")
     assert {row[0] for row in read_rows("nationalities.tsv")} <= set(values)
