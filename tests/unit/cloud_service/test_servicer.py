@@ -274,8 +274,10 @@ async def test_what_failed_is_for_the_operator_alone(
     else:
         del mock_triton.models[UNET]
     async with grpc.aio.insecure_channel(service.address) as channel:
-        _, words = await _status(call(channel, request_for(service.card)))
+        request = request_for(service.card, candidates=[CANARY, f"{CANARY} b"])
+        _, words = await _status(call(channel, request))
     assert f"request failed: {logged}" in caplog.text
+    assert CANARY not in caplog.text + words
     assert logged.partition(": ")[2] not in words
 
 
