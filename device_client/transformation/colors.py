@@ -50,11 +50,8 @@ def _joins(line: Line, here: int, place: int, lexicon: Lexicon) -> bool:
     """Tells the signs of a list of adjectives: "a black, bearded man", "black and asian women"."""
     if line.keys[here] == ",":
         return place > 0 and line.keys[place - 1] in lexicon.context.determiners
-    is_beside_mark = line.marks[here - 1] is not None and line.key_after(here) != ""
-    return line.keys[here] == "and" and (
-        (here - 1 != place and is_beside_mark)
-        or (here + 1 < len(line.marks) and line.marks[here + 1] is not None)
-    )
+    follows_mark = here - 1 != place and line.marks[here - 1] is not None
+    return line.keys[here] == "and" and (follows_mark or line.key_after(here) == "x")
 
 
 def _is_plain(between: list[str], *, is_job: bool, lexicon: Lexicon) -> bool:
@@ -94,12 +91,10 @@ def _ends_phrase(line: Line, noun: int, lexicon: Lexicon) -> bool:
 def _follows_person(line: Line, place: int, lexicon: Lexicon) -> bool:
     """Tells "the doctor is black" and "a doctor, black, in a lab" from "her hat is black"."""
     following = line.key_after(place)
-    is_listed = following in {"&", ","} and line.key_after(
-        place + 1
-    ) in lexicon.context.color_words | {"x"}
-    if is_listed or (
-        following.isalpha() and following not in lexicon.context.boundaries | {"and", "or"}
-    ):
+    if following.isalpha() and following not in lexicon.context.boundaries | {"and", "or"}:
+        return False
+    colors = lexicon.context.color_words | {"x"}  # a mark may be one too
+    if following in {"&", ","} and line.key_after(place + 1) in colors:
         return False
     while place and (
         line.marks[place - 1] or line.keys[place - 1] in lexicon.context.adverbs | {"and"}
