@@ -4,6 +4,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from cloud_service.malformed import MalformedRequests
 from cloud_service.servicer import ObclipServicer
 from obclip.card import Limits, ServiceCard
 from obclip.manifest import MAX_MESSAGE_BYTES
@@ -49,6 +50,7 @@ def build_server(
             and yet is alive holds its answer for no longer than both.
     """
     return grpc.aio.server(
+        interceptors=[MalformedRequests()],
         options=[*_options(card), *_connection_bounds(card.limits, connection_age_s)],
         maximum_concurrent_rpcs=max_running + card.limits.max_queue + _CALLS_BESIDE_GENERATIONS,
     )

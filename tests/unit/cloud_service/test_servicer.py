@@ -11,6 +11,7 @@ import onnxruntime as ort
 import pytest
 
 from cloud_service.admission import AdmissionQueue
+from cloud_service.malformed import NO_MESSAGE
 from cloud_service.metrics import Metrics
 from cloud_service.service import RunningService
 from cloud_service.servicer import ObclipServicer, ServicerParts
@@ -39,10 +40,35 @@ async def _status(stream: Any) -> tuple[grpc.StatusCode, str]:
     return caught.value.code(), str(caught.value.details())
 
 
+async def _refusal(answer: Any) -> tuple[grpc.StatusCode, str]:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await answer
+    return caught.value.code(), str(caught.value.details())
+
+
 async def test_tells_its_card(channel: grpc.aio.Channel, service: RunningService) -> None:
     stub = service_pb2_grpc.ObclipServiceStub(channel)
     answer = await stub.GetServiceCard(service_card_pb2.GetServiceCardRequest(), timeout=10)
     assert ServiceCard.from_proto(answer.card) == service.card
+
+
+@pytest.mark.parametrize(
+    ("kind", "method"),
+    [
+        ("unary_stream", "/obclip.v1.ObclipService/Generate"),
+        ("unary_unary", "/obclip.v1.ObclipService/GetServiceCard"),
+        ("unary_unary", "/obclip.v1.BundleService/ReadBundleFile"),
+        ("unary_stream", "/grpc.health.v1.Health/Watch"),
+    ],
+)
+async def test_bytes_that_are_no_message_are_the_callers_mistake(
+    channel: grpc.aio.Channel, caplog: pytest.LogCaptureFixture, kind: str, method: str
+) -> None:
+    answer = getattr(channel, kind)(method)(b"\xff" + CANARY.encode(), timeout=10)
+    code, words = await _status(answer) if kind == "unary_stream" else await _refusal(answer)
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
+    assert words == to_status(NO_MESSAGE)[1]
+    assert not caplog.records
 
 
 @pytest.mark.parametrize("switch_point", [0, 1, 5, 25])
