@@ -69,9 +69,9 @@ _HINTS = (
     "year", "yr", "month", "week", "something", "birthday", " aged", "(aged", " age ", " ages ",
     "ties", "teens", "y/o", "y / o", "y.o", "0s", "0 s", "0's", "0 's", "0ish",
     "tyish", "(age", "age:", "age :", "he is ", "he's", "he was ", "who is ", "who was ",
-    "turned ", "turns ", " of ", " is ", "0-ish",
+    "turned ", "turns ", "turning ", " of ", " is ", "0-ish",
 )  # fmt: skip
-_SHORT_HINT = re.compile(r"\d ?-? ?yo\b")
+_SHORT_HINT = re.compile(r"\d ?-? ?yo\b|[a-z)],? ?\(?\d\d\)? ?(?:,|$)")
 _PEOPLE_OLD = re.compile(rf"\b(?P<n>{_NUMBER}){_H}{_SPAN}{_H}olds\b")
 _OLD = re.compile(
     rf"\b{_ABOUT}(?:{_AT_AGE} )?{_FROM}(?P<n>{_NUMBER}){_REST}{_H}(?P<u>{_SPAN}){_H}"
@@ -84,8 +84,8 @@ _AGED = re.compile(
     rf"{_ABOUT}{_FROM}(?P<n>{_NUMBER})\b(?! ?(?:ad|bc|th)\b)"
 )
 _IS = re.compile(
-    rf"(?<!doctor )\b(?:he|she|who|{_PERSON})(?: is|'s| was| turns| turned| just turned)(?: now)? "
-    rf"(?!one\b){_ABOUT}(?P<n>{_NUMBER}){_STOP}"
+    rf"(?<!doctor )\b(?:he|she|who|{_PERSON})(?: is|'s| was| turns| turned| just turned| turning)"
+    rf"(?: now)? (?!one\b){_ABOUT}(?P<n>{_NUMBER}){_STOP}"
 )
 _OF = re.compile(
     rf"\b(?:(?!mother|father|mom|dad)(?:{_PERSON}) of|(?:{_PERSON}) of (?!(?:{_UNIT}|\d)\b)) ?"
@@ -107,6 +107,10 @@ _BEFORE_PERSON = re.compile(
     r"|african|asian|indian|european)\b)"
 )
 _BIRTHDAY = re.compile(r"\b(?P<n>\d(?: ?\d){0,2}) ?(?:st|nd|rd|th)(?= birthday)")
+_NUMBER_TAG = re.compile(r"(?<=[a-z)])(?:, ?| )(?P<n>(?<=,)\d\d|(?<=, )\d\d|\(\d\d\))(?= ?(?:,|$))")
+_DECADE_TAG = re.compile(
+    rf"(?:^|, ?)(?P<n>(?P<p>(?:early|mid|late){_H})(?P<d>{'|'.join(_DECADES)}))(?= ?(?:,|$))"
+)
 _PATTERNS = (
     _PEOPLE_OLD,
     _OLD,
@@ -120,9 +124,11 @@ _PATTERNS = (
     _EARLY,
     _SOMETHING,
     _BIRTHDAY,
+    _NUMBER_TAG,
+    _DECADE_TAG,
 )
-_INNER = {_IS, _OF, _LATE}  # only their group "n" is the age
-_KINDS = {_PEOPLE_OLD: PEOPLE} | dict.fromkeys((_AGED, _OF, _IN_DECADE, _LATE), AFTER)
+_INNER = {_IS, _OF, _LATE, _NUMBER_TAG, _DECADE_TAG}  # only their group "n" is the age
+_KINDS = {_PEOPLE_OLD: PEOPLE} | dict.fromkeys((_AGED, _OF, _IN_DECADE, _LATE, _NUMBER_TAG), AFTER)
 
 
 def years_of(number: str) -> int | None:
@@ -197,10 +203,10 @@ class AgeGrammar:
 
     @staticmethod
     def _years(match: re.Match[str], pattern: re.Pattern[str]) -> int | None:
-        if pattern in {_IN_DECADE, _LATE, _EARLY}:
+        if pattern in {_IN_DECADE, _LATE, _EARLY, _DECADE_TAG}:
             return _decade_years(match["p"], match["d"])
         if pattern is _SOMETHING:
             return 5 + (_WORDS[match["d"]] if match["d"] else int(match["n"].replace(" ", "")))
         if pattern in {_OLD, _BEFORE_PERSON} and not match["u"].startswith("y"):
             return 0
-        return years_of(match["n"])
+        return years_of(match["n"].strip("()"))

@@ -10,7 +10,12 @@ from device_client.transformation.tokens import Tokens
 
 _MAX_TITLED = 4
 _MAX_TOKENS = 8
-_NAMED = frozenset({"friend", "friends", "named", "called", "colleague", "partner"})
+_NAMED = frozenset(
+    {"friend", "friends", "named", "called", "colleague", "partner", "aunt", "auntie", "uncle"}
+    | {"queen", "king", "princess", "prince", "duchess", "duke", "sister", "brother", "mother"}
+    | {"father", "grandma", "grandpa", "wife", "husband", "girlfriend", "boyfriend", "daughter"}
+    | {"son"}
+)
 _NO_INITIALS = frozenset({"a", "i", "s"})
 
 
@@ -97,18 +102,26 @@ def _named(tokens: Tokens, place: int, lexicon: Lexicon) -> Span | None:
 
 def _has_family_name(tokens: Tokens, place: int, end: int, lexicon: Lexicon) -> bool:
     family = tokens.keys[place + 1 : end]
-    if any(key in lexicon.surnames for key in family):
+    if any(key in lexicon.surnames or _is_given_name(key, lexicon) for key in family):
         return True
     is_place = tokens.keys[place] in lexicon.words
     return bool(family) and not is_place and family[0] not in lexicon.ordinary
 
 
+def _is_given_name(key: str, lexicon: Lexicon) -> bool:
+    name = lexicon.first_names.get(key)
+    return name is not None and not name.weak
+
+
 def _is_person(tokens: Tokens, place: int, lexicon: Lexicon) -> bool:
     """Tells "Robin holding a cat", "Rose's cat" and "my friend Mark" from "robin" and "rose"."""
     following = tokens.key(place + 1)
+    before = tokens.keys[place - 1] if place else ""
+    if tokens.keys[place] in lexicon.words and before in lexicon.context.boundaries:
+        return False
     is_doing = following.endswith("ing") and following not in lexicon.context.no_gerunds
     acts = is_doing or following == "'" or following in lexicon.verb_forms
-    named = place > 0 and tokens.keys[place - 1] in _NAMED
+    named = before in _NAMED
     return tokens.texts[place].istitle() and (acts or named)
 
 

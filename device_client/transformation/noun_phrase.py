@@ -122,7 +122,7 @@ def _is_passed(line: Line, here: int, scan: _Scan, lexicon: Lexicon) -> bool:
         )
         scan.closed, scan.run = scan.closed or listed, 0 if listed else scan.run
         return listed
-    if key == "and":
+    if key in {"and", "or"}:
         return bool(line.marks[here - 1])
     return key in _PASSED or key.isdigit() or (key == "." and line.keys[here - 1].isdigit())
 
@@ -150,8 +150,9 @@ def is_noun(line: Line, place: int, lexicon: Lexicon) -> bool:
         counted = article in context.counts
         return counted or following in lexicon.verbs or _acts(line, place + 1, lexicon)
     if article not in {"a", "an", "another"}:
-        is_the = article == "the" and place + 1 < len(line.keys)
-        return (is_the and _is_verb(line, place + 1, lexicon)) or (
+        is_the = article in {"the", "this", "that"} and place + 1 < len(line.keys)
+        is_doing = following.endswith("ing") and _acts(line, place + 1, lexicon)
+        return (is_the and (is_doing or _is_verb(line, place + 1, lexicon))) or (
             article in context.counts and following in lexicon.verbs
         )
     if following == "and" and line.keys[place + 2 : place + 3] in (["a"], ["an"]):
@@ -169,4 +170,9 @@ def _acts(line: Line, place: int, lexicon: Lexicon) -> bool:
     key, following = line.keys[place], line.key_after(place)
     ends = not following.isalpha() or following in lexicon.context.boundaries
     listed = key in lexicon.context.acts and (ends or not key.endswith("ing"))
-    return listed or _is_verb(line, place, lexicon)
+    return listed or _has_object(key, following, lexicon) or _is_verb(line, place, lexicon)
+
+
+def _has_object(key: str, following: str, lexicon: Lexicon) -> bool:
+    """Tells "drinking coffee" from "drinking fountain"."""
+    return key in lexicon.context.doings and following not in lexicon.context.tools

@@ -11,6 +11,7 @@ from device_client.transformation.traits import hidden_attributes, settle_traits
 
 _MAX_ROUNDS = 4
 _ENDS = frozenset(".;!?")
+_NO_ENDS = frozenset({"style", "themed", "but"})
 
 
 def settle(line: Line, lexicon: Lexicon) -> Line:
@@ -31,9 +32,70 @@ def settle(line: Line, lexicon: Lexicon) -> Line:
     return line
 
 
+def _name_aged(line: Line, lexicon: Lexicon) -> None:
+    """Writes "a senior person in a park" for "a senior in a park": only some ages are nouns."""
+    for place in range(len(line.keys) - 1, 0, -1):
+        mark = line.marks[place]
+        if (
+            mark
+            and not mark.after
+            and mark.form.attribute == "age"
+            and mark.form.role is Role.ADJECTIVE
+            and _begins_with_article(line, place, lexicon)
+            and (
+                _owns_or_acts(line, place, lexicon)
+                or (
+                    _ends_phrase(line, place, lexicon)
+                    and described_by(line, place, lexicon)[0] is Found.NOTHING
+                )
+            )
+        ):
+            line.insert_word(place + 1, "person")
+
+
+def _begins_with_article(line: Line, place: int, lexicon: Lexicon) -> bool:
+    start = place
+    while start and (
+        ((mark := line.marks[start - 1]) and mark.form.role is Role.ADJECTIVE)
+        or line.keys[start - 1] in lexicon.describing
+    ):
+        start -= 1
+    return start > 0 and line.keys[start - 1] in {"a", "an", "another"}
+
+
+def _ends_phrase(line: Line, place: int, lexicon: Lexicon) -> bool:
+    following, then = line.key_after(place), line.key_after(place + 1)
+    if following == ",":
+        return then.endswith("ing") or then not in lexicon.describing
+    return (
+        following in {"", *_ENDS}
+        or (following in {"and", "or"} and then in {"a", "an", "the"})
+        or (
+            following in lexicon.context.boundaries
+            and following not in _NO_ENDS
+            and not following.endswith("ing")
+        )
+        or following in lexicon.verb_forms
+    )
+
+
+def _owns_or_acts(line: Line, place: int, lexicon: Lexicon) -> bool:
+    """Tells "a senior's hat" and "a senior reading a book" from "an old reading lamp"."""
+    following, then = line.key_after(place), line.key_after(place + 1)
+    if following == "'":
+        return then == "s"
+    ends = not then.isalpha() or then in lexicon.context.boundaries
+    context = lexicon.context
+    return following.endswith("ing") and (
+        (following in context.acts and ends)
+        or (following in context.doings and then not in context.tools and not ends)
+    )
+
+
 def _settle_once(line: Line, lexicon: Lexicon) -> Line:
     said: dict[tuple[int, str], Mark] = {}
     things: list[int] = []
+    _name_aged(line, lexicon)
     free_colors(line, lexicon)
     for place, mark in enumerate(line.marks):
         if mark is None or place in line.dropped:
@@ -56,6 +118,7 @@ def _settle_once(line: Line, lexicon: Lexicon) -> Line:
         ):
             _move(line, place, mark, lexicon)
     _merge_nouns(line)
+    _merge_peoples(line)
     _free(line, [place for place in things if place not in line.dropped])
     settle_traits(line, lexicon)
     return line.compact()
@@ -72,6 +135,20 @@ def _merge_nouns(line: Line) -> None:
             if before is not None and before.form.neutral in {"person", "people"}:
                 line.dropped.add(last)
             last = place
+
+
+def _merge_peoples(line: Line) -> None:
+    """Leaves out the second half of "Afro-Cuban" and "Aboriginal Australian"."""
+    for place, mark in enumerate(line.marks):
+        start = place - 2 if place > 1 and line.keys[place - 1] == "-" else place - 1
+        before = line.marks[start] if start >= 0 else None
+        if (
+            mark
+            and before
+            and mark.form.attribute == before.form.attribute == "ethnicity"
+            and mark.form.role is before.form.role is Role.ADJECTIVE
+        ):
+            line.dropped.update(range(start + 1, place + 1))
 
 
 def _settle_origin(line: Line, place: int, mark: Mark, lexicon: Lexicon) -> None:
@@ -103,7 +180,7 @@ def _describe(
         line.drop_with_adverbs(place, adverbs)
     elif (noun, mark.form.attribute) in said:
         line.dropped.add(place)
-        if place and line.keys[place - 1] in {"and", ","}:
+        if place and line.keys[place - 1] in {"and", "or", ",", "-"}:
             line.dropped.add(place - 1)
     else:
         said[noun, mark.form.attribute] = mark

@@ -124,6 +124,13 @@ class Line:
         self.keys.insert(place, "")
         self.marks.insert(place, mark)
 
+    def insert_word(self, place: int, word: str) -> None:
+        """Puts a plain word before a place."""
+        self.gaps.insert(place, " ")
+        self.texts.insert(place, word)
+        self.keys.insert(place, word)
+        self.marks.insert(place, None)
+
     def add_item(self, gap: str, item: str | Mark) -> None:
         """Appends a word or a mark."""
         if isinstance(item, Mark):

@@ -100,6 +100,8 @@ class Context:
     acts: frozenset[str]
     past: frozenset[str]
     no_verbs: frozenset[str]
+    doings: frozenset[str]
+    tools: frozenset[str]
     no_gerunds: frozenset[str]
     article_after: frozenset[str]
     credits: frozenset[str]

@@ -64,6 +64,7 @@ def own_candidate(hidden: Transformation) -> str:
         ("a handsome bearded man", "an attractive [woman/man]"),
         ("a woman in a dress", "a [woman/man] in an outfit"),
         ("a lesbian couple", "a couple"),
+        ("a cis actress", "a [actress/actor]"),
         # names
         ("emma watson wearing a hat", "a [woman/man] wearing a hat"),
         ("queen elizabeth and her dog", "[queen/king] and [her/his] dog"),
@@ -144,6 +145,32 @@ def own_candidate(hidden: Transformation) -> str:
         ("she is 21 today", "[she/he] is [age] today"),
         ("mid-30s woman", "[age] [woman/man]"),
         ("3girls, smiling", "3 [age] [women/men], smiling"),
+        # what a person does has an object, and only some ages are nouns
+        ("a Korean drinking coffee", "a [ethnicity] drinking coffee"),
+        ("the Korean drinking coffee", "the [ethnicity] drinking coffee"),
+        ("this Korean kneels", "this [ethnicity] kneels"),
+        ("an Italian holding flowers", "a [ethnicity] holding flowers"),
+        ("a Swede cycling to work", "a [ethnicity] cycling to work"),
+        ("a senior in a wheelchair", "a [age] person in a wheelchair"),
+        ("a senior reading a book", "a [age] person reading a book"),
+        ("a senior's hat", "a [age] person's hat"),
+        ("an elder and a dog", "a [age] person and a dog"),
+        ("a Mexican-American elder in a park", "a [ethnicity] [age] person in a park"),
+        ("an old or young man", "a [age] [woman/man]"),
+        # peoples joined by a hyphen, and origins that are given names too
+        ("a Mexican-American chef", "a [ethnicity] chef"),
+        ("an Aboriginal Australian doctor", "a [ethnicity] doctor"),
+        ("a Nepali guide", "a [ethnicity] guide"),
+        ("a runner from Kenya winning", "a [ethnicity] runner winning"),
+        ("a melanated model", "a [ethnicity] model"),
+        # ages in tags
+        ("an asian female, 25, chef", "a [ethnicity] [female/male], [age], chef"),
+        ("Emma (25), freckles", "A [age] [woman/man], freckles"),
+        ("a chef, late fifties, short hair", "a chef, [age], short hair"),
+        # names after a word for a person
+        ("Queen Guinevere", "[queen/king]"),
+        ("Liam and his dog", "A [woman/man] and [her/his] dog"),
+        ("Princess Aurora dancing", "[princess/prince] dancing"),
         # weights
         ("(asian:1.3) woman", "([ethnicity]:1.3) [woman/man]"),
     ],
@@ -176,6 +203,9 @@ def test_a_prompt_and_its_masked_text(prompt: str, masked: str) -> None:
         "tokyo, late 80s, a cute robot, white",
         "paris as seen by claude monet, german shepherds",
         "an old house stands on a hill",
+        "a Japanese drinking glass, a white drinking fountain, an old reading lamp",
+        "a white tiger, baby carrots, a granny square, a lady bug",
+        "a Spanish villa, iso 50, 16:9",
     ],
 )
 def test_a_prompt_without_attributes_has_one_candidate(prompt: str) -> None:
@@ -214,6 +244,17 @@ def test_a_person_beside_an_animal_stays_hidden(prompt: str) -> None:
         ("a 25 year lady", "a 25 year gentleman"),
         ("a witch's hat", "a warlock's hat"),
         ("a doctor (she/her)", "a doctor (he/him)"),
+        ("iron lady statue", "iron man statue"),
+        ("a delivery boy", "a delivery girl"),
+        ("granny knitting", "grandpa knitting"),
+        ("a huntress", "a huntsman"),
+        ("mans face", "womans face"),
+        ("hot chick in jeans", "hot dude in jeans"),
+        ("a manlike figure", "a womanlike figure"),
+        ("waifu poster", "husbando poster"),
+        ("Snow White asleep", "Prince Charming asleep"),
+        ("an Anglo-Indian nurse", "an Afro-Cuban nurse"),
+        ("a senior with a cat", "a toddler with a cat"),
     ],
 )
 def test_a_phrase_and_its_partner_have_one_set(prompt: str, other: str) -> None:
