@@ -170,9 +170,10 @@ def _acts(line: Line, place: int, lexicon: Lexicon) -> bool:
     key, following = line.keys[place], line.key_after(place)
     ends = not following.isalpha() or following in lexicon.context.boundaries
     listed = key in lexicon.context.acts and (ends or not key.endswith("ing"))
-    return listed or _has_object(key, following, lexicon) or _is_verb(line, place, lexicon)
+    return listed or has_object(line, place, lexicon) or _is_verb(line, place, lexicon)
 
 
-def _has_object(key: str, following: str, lexicon: Lexicon) -> bool:
+def has_object(line: Line, place: int, lexicon: Lexicon) -> bool:
     """Tells "drinking coffee" from "drinking fountain"."""
-    return key in lexicon.context.doings and following not in lexicon.context.tools
+    context = lexicon.context
+    return line.keys[place] in context.doings and line.key_after(place) not in context.tools

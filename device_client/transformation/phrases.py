@@ -5,7 +5,7 @@ from __future__ import annotations
 from device_client.transformation.colors import free_colors
 from device_client.transformation.forms import HEADS, PRONOUNS, Mark, Role
 from device_client.transformation.lexicon.model import Lexicon
-from device_client.transformation.noun_phrase import Found, described_by, is_noun
+from device_client.transformation.noun_phrase import Found, described_by, has_object, is_noun
 from device_client.transformation.tokens import Line
 from device_client.transformation.traits import hidden_attributes, settle_traits
 
@@ -87,8 +87,7 @@ def _owns_or_acts(line: Line, place: int, lexicon: Lexicon) -> bool:
     ends = not then.isalpha() or then in lexicon.context.boundaries
     context = lexicon.context
     return following.endswith("ing") and (
-        (following in context.acts and ends)
-        or (following in context.doings and then not in context.tools and not ends)
+        (following in context.acts and ends) or (not ends and has_object(line, place + 1, lexicon))
     )
 
 
