@@ -103,7 +103,7 @@ def cloud_unet(
 
 @app.command()
 def device_unet(
-    work: Work = DEFAULT_WORK, steps: Steps = 12_000, processes: Processes = CORES
+    work: Work = DEFAULT_WORK, steps: Steps = 4800, processes: Processes = CORES
 ) -> None:
     """Distil the device UNet (needs: cloud-unet)."""
     make = functools.partial(DeviceUnetTask, _inputs(work), _finished(work / "cloud_unet"))

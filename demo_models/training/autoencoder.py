@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from demo_models import architecture
 from demo_models.training.classifier import images_float
-from demo_models.training.dataset import open_dataset
+from demo_models.training.dataset import Dataset, open_dataset
 
 FACE_WEIGHT: Final = 2.0
 EDGE_WEIGHT: Final = 1.0
@@ -99,11 +99,9 @@ class AutoencoderTask:
 
     def sample(self, network: nn.Module, folder: Path, step: int) -> None:
         """Writes originals above reconstructions."""
-        images = images_float(self._held_out.images_u8[:20])
         vae: Any = network  # its forward would round latents to bytes on the way
-        latents = vae.encoder(images.to(torch.bfloat16) * 2 - 1)
-        rebuilt = vae.decoder(latents).float() / 2 + 0.5
-        save_reconstructions(images, rebuilt, folder / f"reconstructions-{step}.png")
+        path = folder / f"reconstructions-{step}.png"
+        save_reconstructions(vae.encoder, vae.decoder, self._held_out, path)
 
 
 @torch.no_grad()
@@ -155,8 +153,10 @@ def save_sheet(images: torch.Tensor, columns: int, path: Path) -> None:
     Image.fromarray((grid * 255).round().byte().numpy()).save(path)
 
 
-def save_reconstructions(images: torch.Tensor, rebuilt: torch.Tensor, path: Path) -> None:
-    """Writes (20, 3, H, W) originals in [0, 1], each above its reconstruction."""
+def save_reconstructions(encoder: Any, decoder: Any, data: Dataset, path: Path) -> None:
+    """Writes the first 20 pictures of a set, each above its reconstruction."""
+    images = images_float(data.images_u8[:20])
+    rebuilt = decoder(encoder(images.to(torch.bfloat16) * 2 - 1)).float() / 2 + 0.5
     rows = [images[:10], rebuilt[:10], images[10:], rebuilt[10:]]
     save_sheet(torch.cat(rows), 10, path)
 

@@ -54,7 +54,5 @@ class DecoderTask:
 
     def sample(self, network: nn.Module, folder: Path, step: int) -> None:
         """Writes originals above reconstructions."""
-        images = images_float(self._held_out.images_u8[:20])
-        latents = self._encoder(images.to(torch.bfloat16) * 2 - 1)
-        rebuilt = network(latents).float() / 2 + 0.5
-        save_reconstructions(images, rebuilt, folder / f"reconstructions-{step}.png")
+        path = folder / f"reconstructions-{step}.png"
+        save_reconstructions(self._encoder, network, self._held_out, path)

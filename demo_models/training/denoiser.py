@@ -17,12 +17,14 @@ from demo_models import architecture
 from demo_models.tokenizer import build_tokenizer
 from demo_models.training.autoencoder import load_autoencoder, save_sheet
 from demo_models.training.dataset import open_dataset
+from demo_models.training.pruning import prune_cloud
 from demo_models.training.text_encoder import load_text_encoder
 from obclip.schedule import NoiseSchedule
 
 UNCONDITIONAL_RATE: Final = 0.1
 TEACHER_SHARE: Final = 0.8
 LATE_TIME: Final = 0.8
+LATE_POWER: Final = 1.5
 MOST_GUIDANCE: Final = 4.0
 SHEET_GUIDANCE: Final = 2.5
 SHEET_STEPS: Final = 25
@@ -45,10 +47,11 @@ class NoisyLatents:
     Args:
         inputs: What to train from.
         last_time: Timesteps are drawn from 0 to this share of the schedule.
+        power: Of the uniform draw; above 1, a picture's late steps come more often.
     """
 
-    def __init__(self, inputs: Inputs, last_time: float = 1.0) -> None:
-        self._last_time = last_time
+    def __init__(self, inputs: Inputs, last_time: float = 1.0, power: float = 1.0) -> None:
+        self._last_time, self._power = last_time, power
         self._tokens = open_dataset(inputs.data).tokens
         self._latents = np.load(inputs.data / "latents.npy")
         self._text = load_text_encoder(inputs.text_encoder).to(torch.bfloat16)
@@ -70,7 +73,8 @@ class NoisyLatents:
         ids = torch.from_numpy(tokens.astype(np.int64))
         ids[torch.from_numpy(rng.random(count) < UNCONDITIONAL_RATE)] = self._empty
         # One timestep in each of `count` equal parts of the schedule, for less variance.
-        spread = self._last_time * (rng.permutation(count) + rng.random(count)) / count
+        spread = ((rng.permutation(count) + rng.random(count)) / count) ** self._power
+        spread *= self._last_time
         times = torch.from_numpy((spread * len(self._alphas)).astype(np.int64))
         alphas = self._alphas[times][:, None, None, None]
         alpha, sigma = alphas.sqrt(), (1 - alphas).sqrt()
@@ -144,7 +148,10 @@ class DeviceUnetTask(CloudUnetTask):
     what sets the two predictions of a pair apart, and a small network's errors with it.
 
     The device finishes pictures, so all of its timesteps lie after a hand-over at LATE_TIME (in
-    shares of the schedule: 5 of 25 steps). What it makes alone it was never trained for.
+    shares of the schedule: 5 of 25 steps), more of them late, where details are made. What it makes
+    alone it was never trained for.
+
+    It begins as the teacher, pruned.
 
     Args:
         inputs: What to train from.
@@ -152,10 +159,12 @@ class DeviceUnetTask(CloudUnetTask):
     """
 
     def __init__(self, inputs: Inputs, teacher: Path) -> None:
-        self.network = prepare(architecture.device_unet())
         self._inputs = inputs
-        self._data = NoisyLatents(inputs, LATE_TIME)
+        self._data = NoisyLatents(inputs, LATE_TIME, LATE_POWER)
         self._teacher = load_unet(architecture.cloud_unet(), teacher)
+        unet = architecture.device_unet()
+        prune_cloud(self._teacher, unet)
+        self.network = prepare(unet)
 
     def loss(self, rng: np.random.Generator, count: int) -> tuple[torch.Tensor, dict[str, float]]:
         """Returns the weighted squared error against the teacher and the data."""
