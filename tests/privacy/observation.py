@@ -68,5 +68,6 @@ class Device:
 def assert_one_observation(observations: list[Observation]) -> Observation:
     """Fails unless all observations are equal, byte for byte."""
     first = observations[0]
-    assert all(other == first for other in observations[1:])
+    for number, other in enumerate(observations[1:], 1):
+        assert other == first, f"observation {number}: {other}\nthe first one: {first}"
     return first
