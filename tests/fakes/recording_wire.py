@@ -2,13 +2,14 @@
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 FRAME_HEADER_BYTES = 9
 DATA, HEADERS, RESET_STREAM, GO_AWAY = 0, 1, 3, 7
+END_STREAM = 1
 # SETTINGS, PING and WINDOW_UPDATE follow the connection's timing; the rest is what the client says.
 TOLD = frozenset({DATA, HEADERS, RESET_STREAM, GO_AWAY})
 
@@ -35,9 +36,11 @@ class RecordingWire:
 
     Attributes:
         address: "localhost:port", for the client.
+        endless_stream: A stream that the server cannot end; 0 is none.
     """
 
     address: str = ""
+    endless_stream: int = 0
     _sent: list[bytearray] = field(default_factory=list)
     _pumps: list[threading.Thread] = field(default_factory=list)
 
@@ -56,9 +59,10 @@ class RecordingWire:
             server.settimeout(None)
             sent = bytearray()
             self._sent.append(sent)
+            without_end = _without_end(self.endless_stream)
             for pump in (
-                threading.Thread(target=_pump, args=(client, server, sent)),
-                threading.Thread(target=_pump, args=(server, client, bytearray())),
+                threading.Thread(target=_pump, args=(client, server, _recorded(sent))),
+                threading.Thread(target=_pump, args=(server, client, without_end)),
             ):
                 pump.start()
                 self._pumps.append(pump)
@@ -71,14 +75,16 @@ class RecordingWire:
 
 
 @contextmanager
-def recording_wire(upstream: str) -> Iterator[RecordingWire]:
+def recording_wire(upstream: str, endless_stream: int = 0) -> Iterator[RecordingWire]:
     """Relays a free port of this machine to a server; the client must be closed before the end.
 
     Args:
         upstream: "host:port" of the server.
+        endless_stream: What the server says to end this stream is not handed on. gRPC's server ends
+            a call at its deadline, before the client or after it; a malicious one need not.
     """
     host, port = upstream.rsplit(":", 1)
-    wire = RecordingWire()
+    wire = RecordingWire(endless_stream=endless_stream)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         wire.address = f"127.0.0.1:{listener.getsockname()[1]}"
         acceptor = threading.Thread(target=wire.serve, args=(listener, (host, int(port))))
@@ -91,25 +97,58 @@ def recording_wire(upstream: str) -> Iterator[RecordingWire]:
     wire.join()
 
 
-def _pump(source: socket.socket, sink: socket.socket, record: bytearray) -> None:
+def _pump(source: socket.socket, sink: socket.socket, hand_on: Callable[[bytes], bytes]) -> None:
     with suppress(OSError):  # the other direction may close both ends
         while chunk := source.recv(65536):
-            record += chunk
-            sink.sendall(chunk)
+            sink.sendall(hand_on(chunk))
     for end in (source, sink):
         with suppress(OSError):
             end.shutdown(socket.SHUT_RDWR)
         end.close()
 
 
+def _recorded(record: bytearray) -> Callable[[bytes], bytes]:
+    def hand_on(chunk: bytes) -> bytes:
+        record.extend(chunk)
+        return chunk
+
+    return hand_on
+
+
+def _without_end(stream: int) -> Callable[[bytes], bytes]:
+    begun = bytearray()
+
+    def hand_on(chunk: bytes) -> bytes:
+        begun.extend(chunk)
+        whole = list(_whole_frames(bytes(begun)))
+        del begun[: sum(map(len, whole))]
+        return b"".join(frame for frame in whole if not _ends(frame, stream))
+
+    return hand_on
+
+
+def _ends(frame: bytes, stream: int) -> bool:
+    end = frame[3] == RESET_STREAM or (frame[3] in {DATA, HEADERS} and frame[4] & END_STREAM)
+    return bool(end) and _stream(frame) == stream
+
+
+def _stream(frame: bytes) -> int:
+    return int.from_bytes(frame[5:FRAME_HEADER_BYTES])
+
+
+def _whole_frames(sent: bytes) -> Iterator[bytes]:
+    position = 0
+    while position + FRAME_HEADER_BYTES <= len(sent):
+        length = FRAME_HEADER_BYTES + int.from_bytes(sent[position : position + 3])
+        if position + length > len(sent):
+            return
+        yield sent[position : position + length]
+        position += length
+
+
 def _parse(sent: bytes) -> Iterator[Frame]:
     assert sent.startswith(PREFACE)
-    position = len(PREFACE)
-    while position + FRAME_HEADER_BYTES <= len(sent):
-        length = int.from_bytes(sent[position : position + 3])
-        kind = sent[position + 3]
-        stream = int.from_bytes(sent[position + 5 : position + 9])
-        payload = sent[position + FRAME_HEADER_BYTES :][:length]
+    for frame in _whole_frames(sent[len(PREFACE) :]):
+        kind, payload = frame[3], frame[FRAME_HEADER_BYTES:]
         if kind in TOLD:
-            yield Frame(kind, stream, b"" if kind == HEADERS else payload)
-        position += FRAME_HEADER_BYTES + length
+            yield Frame(kind, _stream(frame), b"" if kind == HEADERS else payload)

@@ -17,6 +17,7 @@ from tests.fakes.scripted_service import (
 from tests.fakes.tiny_bundle import TinyBundle
 
 SEED, STEPS, SWITCH_POINT = 11, 4, 2
+PICTURE_STREAM = 3  # a client's streams are odd, and the card's call comes first
 
 
 @dataclass(frozen=True)
@@ -36,15 +37,34 @@ class Device:
         self._bundle, self._cloud = bundle, cloud
         self._card = service_card(bundle, **facts)
 
-    def observe(self, prompt: str, script: Script, timeout_s: float | None = 30.0) -> Observation:
-        return self.observe_session([prompt], script, timeout_s)
+    def observe(
+        self,
+        prompt: str,
+        script: Script,
+        timeout_s: float | None = 30.0,
+        *,
+        endless: bool = False,
+    ) -> Observation:
+        return self.observe_session([prompt], script, timeout_s, endless=endless)
 
     def observe_session(
-        self, prompts: Sequence[str], script: Script, timeout_s: float | None = 30.0
+        self,
+        prompts: Sequence[str],
+        script: Script,
+        timeout_s: float | None = 30.0,
+        *,
+        endless: bool = False,
     ) -> Observation:
-        """Makes several pictures over one connection."""
+        """Makes several pictures over one connection.
+
+        Args:
+            prompts: Of the pictures.
+            script: What the service does.
+            timeout_s: Of every call; None is the client's default.
+            endless: The service ends the first picture's call not even at its deadline.
+        """
         with scripted_service(self._cloud, self._card, script) as service:
-            with recording_wire(service.address) as wire:
+            with recording_wire(service.address, PICTURE_STREAM if endless else 0) as wire:
                 calls, error = self._generate(wire.address, prompts, timeout_s)
             # A call ends on the service's side a little after it does on the device's.
             seen = service.wait_for_calls(calls)

@@ -21,15 +21,21 @@ from tests.fakes.faults import (
     stall_after,
     status_after,
 )
-from tests.fakes.recording_wire import DATA, RESET_STREAM
+from tests.fakes.recording_wire import DATA, RESET_STREAM, Frame
 from tests.fakes.scripted_service import HonestCloud, Request, honest
 from tests.fakes.tiny_bundle import TinyBundle
-from tests.privacy.observation import Device, Observation, assert_one_observation
+from tests.privacy.observation import (
+    PICTURE_STREAM,
+    Device,
+    Observation,
+    assert_one_observation,
+)
 
 PROMPT = "a portrait of an old woman with glasses"
 CANDIDATES = transform(PROMPT, max_candidates=30).skeleton.candidates()
 LARGE = transform("an old asian woman at the beach", max_candidates=30).skeleton.candidates()
 POSITIONS = range(len(CANDIDATES))
+CANCEL = (8).to_bytes(4)  # RFC 9113, section 7
 
 
 @pytest.fixture
@@ -145,9 +151,8 @@ def observe_stall(device: Device, after: int, timeout_s: float) -> list[Observat
     """Returns the observations, or None if a deadline may have come before the service stopped."""
     left: list[float] = []
     with ThreadPoolExecutor(len(CANDIDATES)) as together:  # each waits for its deadline
-        observe = partial(
-            device.observe, script=stall_after(after, left.append), timeout_s=timeout_s
-        )
+        script = stall_after(after, left.append)
+        observe = partial(device.observe, script=script, timeout_s=timeout_s, endless=True)
         seen = list(together.map(observe, CANDIDATES))
     return seen if len(left) == len(seen) and min(left) > timeout_s / 2 else None
 
@@ -159,3 +164,4 @@ def test_a_stalling_service_sees_the_same(device: Device, after: int) -> None:
     seen = assert_one_observation(next(round_ for round_ in rounds if round_ is not None))
     assert seen.error is not None
     assert seen.error.startswith("DeadlineExceeded")
+    assert seen.frames[0][-1] == Frame(RESET_STREAM, PICTURE_STREAM, CANCEL)

@@ -34,8 +34,10 @@ SCRIPTS: dict[str, Script] = {"damage": DAMAGE, "stall": stall_after(3)}
 
 def observe(device: Device, prompt: str, needs: str) -> Observation:
     session = [CANDIDATES[0], prompt] if needs == "twice" else [prompt]
-    timeout_s = 4.0 if needs == "stall" else 30.0
-    return device.observe_session(session, SCRIPTS.get(needs, honest), timeout_s)
+    stalls = needs == "stall"
+    timeout_s = 4.0 if stalls else 30.0
+    script = SCRIPTS.get(needs, honest)
+    return device.observe_session(session, script, timeout_s, endless=stalls)
 
 
 @pytest.mark.parametrize("needs", ["honest", "damage", "twice"])
