@@ -88,7 +88,7 @@ def autoencoder(scaling_factor: float = 1.0) -> AutoencoderTiny:
         encoder_block_out_channels=(64, 64, 64, 64),
         decoder_block_out_channels=(64, 64, 64, 64),
         num_encoder_blocks=(0, 1, 2, 3),
-        num_decoder_blocks=(3, 3, 2, 1),
+        num_decoder_blocks=(5, 4, 2, 1),
         scaling_factor=scaling_factor,
     )
 

@@ -12,8 +12,7 @@ import typer
 from cloud_service.own_process import own_service
 
 PROMPT: Final = (
-    "a portrait of a young african woman with curly black hair, "
-    "wearing glasses and a yellow hoodie, smiling, at the beach"
+    "a portrait of a young african woman wearing glasses and a yellow hoodie, smiling, at the beach"
 )
 _OBCLIP: Final = Path(sys.executable).with_name("obclip")
 

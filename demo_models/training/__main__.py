@@ -14,7 +14,6 @@ import typer
 from demo_models.training.autoencoder import AutoencoderTask, encode_dataset
 from demo_models.training.classifier import ClassifierTask
 from demo_models.training.dataset import render_dataset
-from demo_models.training.decoder import DecoderTask
 from demo_models.training.denoiser import CloudUnetTask, DeviceUnetTask, Inputs
 from demo_models.training.loop import Schedule, Task, train
 from demo_models.training.publish import publish_family
@@ -59,23 +58,16 @@ def classifier(
 
 @app.command()
 def autoencoder(
-    work: Work = DEFAULT_WORK, steps: Steps = 1500, processes: Processes = CORES
+    work: Work = DEFAULT_WORK, steps: Steps = 12_000, processes: Processes = CORES
 ) -> None:
     """Train the autoencoder (needs: classifier), then encode the data set."""
+    weights, latents = _finished(work / "autoencoder"), work / "dataset" / "latents.npy"
     judge = _finished(work / "classifier")
     make = functools.partial(AutoencoderTask, work / "dataset", work / "held-out", judge)
     _train(make, Schedule(steps, 16, 1e-3, warmup_steps=50), work / "autoencoder", processes)
     torch.set_num_threads(CORES)
-    if not (work / "dataset" / "latents.npy").exists():
-        encode_dataset(work / "dataset", _finished(work / "autoencoder"))
-
-
-@app.command()
-def decoder(work: Work = DEFAULT_WORK, steps: Steps = 9000, processes: Processes = CORES) -> None:
-    """Train the VAE's decoder alone on the latents (needs: autoencoder)."""
-    parts = _finished(work / "autoencoder"), _finished(work / "classifier")
-    make = functools.partial(DecoderTask, work / "dataset", work / "held-out", *parts)
-    _train(make, Schedule(steps, 16, 5e-4, warmup_steps=50), work / "decoder", processes)
+    if not latents.exists() or latents.stat().st_mtime < weights.stat().st_mtime:
+        encode_dataset(work / "dataset", weights)
 
 
 @app.command()
@@ -88,7 +80,7 @@ def text_encoder(
 
 
 def _inputs(work: Path) -> Inputs:
-    networks = (_finished(work / name) for name in ("text_encoder", "autoencoder", "decoder"))
+    networks = (_finished(work / name) for name in ("text_encoder", "autoencoder"))
     return Inputs(work / "dataset", work / "held-out", *networks)
 
 
@@ -96,7 +88,7 @@ def _inputs(work: Path) -> Inputs:
 def cloud_unet(
     work: Work = DEFAULT_WORK, steps: Steps = 6500, processes: Processes = CORES
 ) -> None:
-    """Train the cloud UNet (needs: decoder, text-encoder)."""
+    """Train the cloud UNet (needs: autoencoder, text-encoder)."""
     make = functools.partial(CloudUnetTask, _inputs(work))
     _train(make, Schedule(steps, 96, 1e-3, ema_decay=0.998), work / "cloud_unet", processes)
 
@@ -126,7 +118,6 @@ def run_all(work: Work = DEFAULT_WORK, processes: Processes = CORES) -> None:
     text_encoder(work, processes=processes)
     classifier(work, processes=processes)
     autoencoder(work, processes=processes)
-    decoder(work, processes=processes)
     cloud_unet(work, processes=processes)
     device_unet(work, processes=processes)
     publish(work)

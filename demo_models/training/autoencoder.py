@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ import torch
 from diffusers import AutoencoderTiny
 from diffusers.models.autoencoders.vae import AutoencoderTinyBlock
 from numpy.lib.format import open_memmap
+from numpy.typing import NDArray
 from PIL import Image
 from rich.progress import track
 from torch import nn
@@ -19,7 +21,6 @@ from demo_models import architecture
 from demo_models.training.classifier import images_float
 from demo_models.training.dataset import Dataset, open_dataset
 
-FACE_WEIGHT: Final = 2.0
 EDGE_WEIGHT: Final = 1.0
 PERCEPTUAL_WEIGHT: Final = 0.05
 LATENT_WEIGHT: Final = 0.2
@@ -34,14 +35,12 @@ class ReconstructionLoss:
 
     Args:
         classifier: Trained weights of the attribute classifier.
-        face_weight: How much more than the rest pixels of the face count.
     """
 
-    def __init__(self, classifier: Path, face_weight: float) -> None:
+    def __init__(self, classifier: Path) -> None:
         self._judge = architecture.AttributeClassifier()
         self._judge.load_state_dict(torch.load(classifier, weights_only=True))
         self._judge.requires_grad_(False).to(torch.bfloat16)
-        self._face = 1 + face_weight * _face_mask(architecture.IMAGE_SIZE)
 
     def __call__(
         self, rebuilt: torch.Tensor, images: torch.Tensor
@@ -52,8 +51,8 @@ class ReconstructionLoss:
             rebuilt: (B, 3, 128, 128) bfloat16, about [0, 1].
             images: (B, 3, 128, 128) float32 in [0, 1].
         """
-        pixels = ((rebuilt.float() - images).abs() * self._face).mean()
-        edges = ((_edges(rebuilt.float()) - _edges(images)).abs() * self._face).mean()
+        pixels = (rebuilt.float() - images).abs().mean()
+        edges = (_edges(rebuilt.float()) - _edges(images)).abs().mean()
         seen = self._perceptual(rebuilt, images)
         mse = float(functional.mse_loss(rebuilt.detach().float(), images))
         figures = {"psnr_db": -10 * np.log10(mse), "perceptual": float(seen.detach())}
@@ -72,6 +71,9 @@ class ReconstructionLoss:
 class AutoencoderTask:
     """The reconstruction loss, with latents of about unit variance.
 
+    Where the set has latents already, they are held near those instead: denoisers that have learned
+    the old ones need little more training for the new.
+
     Args:
         data: Folder of the training set.
         held_out: Folder of the held-out set, for the sheets.
@@ -82,7 +84,8 @@ class AutoencoderTask:
         self.network: nn.Module = architecture.autoencoder().to(memory_format=torch.channels_last)
         self._data, self._held_out = open_dataset(data), open_dataset(held_out)
         calibrate(self.network, images_float(self._data.images_u8[:32]))
-        self._loss = ReconstructionLoss(classifier, FACE_WEIGHT)
+        self._loss = ReconstructionLoss(classifier)
+        self._known = _unscaled_latents(data)
 
     def loss(self, rng: np.random.Generator, count: int) -> tuple[torch.Tensor, dict[str, float]]:
         """Returns the weighted sum of the losses on a random batch."""
@@ -94,8 +97,11 @@ class AutoencoderTask:
         noise = torch.from_numpy(rng.standard_normal(latents.shape, dtype=np.float32))
         rebuilt = vae.decoder(latents + (LATENT_NOISE * noise).to(latents.dtype)) / 2 + 0.5
         total, figures = self._loss(rebuilt, images)
-        spread = _distance_from_unit(latents.float())
-        return total + LATENT_WEIGHT * spread, figures | {"spread": float(spread.detach())}
+        if self._known is None:
+            off = _distance_from_unit(latents.float())
+        else:
+            off = functional.mse_loss(latents.float(), self._known(chosen))
+        return total + LATENT_WEIGHT * off, figures | {"latents_off": float(off.detach())}
 
     def sample(self, network: nn.Module, folder: Path, step: int) -> None:
         """Writes originals above reconstructions."""
@@ -161,15 +167,10 @@ def save_reconstructions(encoder: Any, decoder: Any, data: Dataset, path: Path) 
     save_sheet(torch.cat(rows), 10, path)
 
 
-def _face_mask(size: int) -> torch.Tensor:
-    y, x = torch.meshgrid(*[torch.linspace(-1, 1, size)] * 2, indexing="ij")
-    return torch.exp(-(((x / 0.55) ** 2 + (y / 0.65) ** 2) ** 2))
-
-
 def _edges(images: torch.Tensor) -> torch.Tensor:
     right = images.diff(dim=3, append=images[..., -1:])
     down = images.diff(dim=2, append=images[..., -1:, :])
-    return torch.cat([right, down])  # stacked in the batch: the face mask fits both
+    return torch.cat([right, down])
 
 
 def _distance_from_unit(latents: torch.Tensor) -> torch.Tensor:
@@ -178,17 +179,22 @@ def _distance_from_unit(latents: torch.Tensor) -> torch.Tensor:
     return flat.mean(1).square().mean() + (flat.std(1) - 1).square().mean() + 10 * too_far
 
 
-def load_autoencoder(weights: Path, decoder: Path | None = None) -> AutoencoderTiny:
+def _unscaled_latents(data: Path) -> Callable[[NDArray[np.int64]], torch.Tensor] | None:
+    if not (data / "latents.npy").exists():
+        return None
+    latents = np.load(data / "latents.npy")
+    factor = float((data / "scaling_factor.txt").read_text())
+    return lambda rows: torch.from_numpy(latents[rows].astype(np.float32)) / factor
+
+
+def load_autoencoder(weights: Path) -> AutoencoderTiny:
     """Returns the trained autoencoder in evaluation mode.
 
     Args:
         weights: Its network.pt.
-        decoder: network.pt of the decoder that was trained once more.
     """
     vae = architecture.autoencoder()
     vae.load_state_dict(torch.load(weights, weights_only=True))
-    if decoder is not None:
-        vae.decoder.load_state_dict(torch.load(decoder, weights_only=True))
     return vae.eval().requires_grad_(False)
 
 

@@ -15,7 +15,6 @@ from matplotlib import pyplot as plt
 NETWORKS: Final = (
     "classifier",
     "autoencoder",
-    "decoder",
     "text_encoder",
     "cloud_unet",
     "device_unet",

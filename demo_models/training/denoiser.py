@@ -38,7 +38,6 @@ class Inputs:
     held_out: Path
     text_encoder: Path
     autoencoder: Path
-    decoder: Path
 
 
 class NoisyLatents:
@@ -117,7 +116,7 @@ class CloudUnetTask:
         tokens = open_dataset(self._inputs.held_out).tokens[:20, 0].astype(np.int64)
         with torch.no_grad():
             latents = self._generate(network, torch.from_numpy(tokens))
-            vae = load_autoencoder(self._inputs.autoencoder, self._inputs.decoder)
+            vae = load_autoencoder(self._inputs.autoencoder)
             factor = float((self._inputs.data / "scaling_factor.txt").read_text())
             images = vae.decode(latents / factor).sample / 2 + 0.5
         save_sheet(images, 10, folder / f"samples-{step}.png")

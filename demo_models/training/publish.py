@@ -47,8 +47,7 @@ def publish_family(work: Path, out: Path) -> None:
         out: The pipeline folder; files of an earlier family are replaced.
     """
     factor = float((work / "dataset" / "scaling_factor.txt").read_text())
-    parts = (work / name / "network.pt" for name in ("autoencoder", "decoder"))
-    vae: Any = load_autoencoder(*parts)
+    vae: Any = load_autoencoder(work / "autoencoder" / "network.pt")
     vae.register_to_config(scaling_factor=factor)
     networks = {
         "unet": _load(architecture.cloud_unet(), work / "cloud_unet"),

@@ -28,10 +28,10 @@ def run():
 def test_the_recipe_leads_from_nothing_to_a_pipeline(run, tmp_path):
     work, out = tmp_path / "work", tmp_path / "weights"
     run("dataset", "--work", work, "--count", 500, "--held-out", 500)
-    networks = ("text-encoder", "classifier", "autoencoder", "decoder", "cloud-unet", "device-unet")
+    networks = ("text-encoder", "classifier", "autoencoder", "cloud-unet", "device-unet")
     for network in networks:
         run(network, "--work", work, "--steps", FEW)
-    again = run("decoder", "--work", work, "--steps", FEW)
+    again = run("autoencoder", "--work", work, "--steps", FEW)
     assert "is trained" in again
     run("publish", "--work", work, "--out", out)
     assert set(draw_curves(work, tmp_path / "curves.png")) == set(NETWORKS)

@@ -1,5 +1,6 @@
 """The tasks of the recipe on a few random pictures with untrained networks."""
 
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,8 +12,12 @@ pytest.importorskip("diffusers", reason="diffusers is not installed (extra: expo
 from demo_models import architecture  # noqa: E402
 from demo_models.portrait import VALUES  # noqa: E402
 from demo_models.tokenizer import build_tokenizer  # noqa: E402
-from demo_models.training.autoencoder import LATENT_NOISE, load_autoencoder  # noqa: E402
-from demo_models.training.decoder import DecoderTask  # noqa: E402
+from demo_models.training.autoencoder import (  # noqa: E402
+    LATENT_NOISE,
+    AutoencoderTask,
+    encode_dataset,
+    load_autoencoder,
+)
 from demo_models.training.denoiser import (  # noqa: E402
     LATE_TIME,
     MOST_GUIDANCE,
@@ -45,7 +50,6 @@ def work(tmp_path_factory):
     (data / "complete").touch()
     networks = {
         "autoencoder": architecture.autoencoder(),
-        "decoder": architecture.autoencoder().decoder,
         "text_encoder": TextReader(),
         "cloud_unet": architecture.cloud_unet(),
         "device_unet": architecture.device_unet(),
@@ -59,7 +63,7 @@ def work(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def inputs(work):
-    names = ("text_encoder", "autoencoder", "decoder")
+    names = ("text_encoder", "autoencoder")
     networks = (work / name / "network.pt" for name in names)
     return Inputs(work / "dataset", work / "dataset", *networks)
 
@@ -117,45 +121,59 @@ def test_guidance_multiplies_only_what_sets_the_devices_errors_of_a_pair_apart(w
     assert len(text[:COUNT].unique(dim=0)) == 1
 
 
-def decoder_task(work):
-    networks = (work / name / "network.pt" for name in ("autoencoder", "classifier"))
-    return DecoderTask(work / "dataset", work / "dataset", *networks)
+@pytest.fixture(params=["first", "again"])
+def autoencoder_task(request, work, tmp_path):
+    """On a set without latents, and on one that has them already."""
+    data = tmp_path / "data"
+    shutil.copytree(work / "dataset", data)
+    if request.param == "first":
+        (data / "latents.npy").unlink()
+    return AutoencoderTask(data, data, work / "classifier" / "network.pt")
 
 
-def test_the_decoder_alone_is_trained_again_and_published(work, inputs, tmp_path):
-    task = decoder_task(work)
-    decoder = load_autoencoder(inputs.autoencoder).decoder
-    for name, weights in decoder.state_dict().items():
-        assert torch.equal(task.network.state_dict()[name], weights), name
+def test_both_halves_of_the_autoencoder_learn(autoencoder_task, tmp_path):
+    task = autoencoder_task
     task.network.to(torch.bfloat16)
     loss, figures = task.loss(np.random.default_rng(0), 4)
     loss.backward()
     assert np.isfinite(figures["psnr_db"])
-    assert all(p.grad is not None and p.grad.any() for p in task.network.parameters())
+    learning = {n.split(".")[0] for n, p in task.network.named_parameters() if p.grad.any()}
+    assert learning == {"encoder", "decoder"}
     task.network.eval()
     with torch.no_grad():
         task.sample(task.network, tmp_path, 1)
     assert (tmp_path / "reconstructions-1.png").exists()
 
 
-def test_the_decoder_learns_from_all_but_clean_latents_of_its_own_scale(work):
-    task = decoder_task(work)
-    seen = []
-    task.network.register_forward_pre_hook(lambda _, words: seen.extend(words[0].float().numpy()))
+def test_the_decoder_sees_all_but_clean_latents(autoencoder_task):
+    task, encoded, seen = autoencoder_task, [], []
     task.network.to(torch.bfloat16)
-    task.loss(np.random.default_rng(0), 2 * COUNT)
-    clean = np.load(work / "dataset" / "latents.npy").astype(np.float32) / FACTOR
-    left = [min((clean - latents).std(axis=(1, 2, 3))) for latents in seen]
-    np.testing.assert_allclose(left, LATENT_NOISE, rtol=0.1)
+    task.network.encoder.register_forward_hook(lambda *words: encoded.append(words[2]))
+    task.network.decoder.register_forward_pre_hook(lambda _, words: seen.append(words[0]))
+    task.loss(np.random.default_rng(0), COUNT)
+    noise = (seen[0].float() - encoded[0].float()).detach()
+    assert float(noise.std()) == pytest.approx(LATENT_NOISE, rel=0.1)
 
 
-def test_the_published_vae_has_the_autoencoders_encoder_and_the_last_decoder(work, tmp_path):
+def test_trained_again_it_holds_its_latents_near_those_the_denoisers_know(work, inputs, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(work / "dataset", data)
+    encode_dataset(data, inputs.autoencoder)
+    task = AutoencoderTask(data, data, work / "classifier" / "network.pt")
+    task.network = load_autoencoder(inputs.autoencoder).to(torch.bfloat16)
+    _, same = task.loss(np.random.default_rng(0), COUNT)
+    with torch.no_grad():
+        task.network.encoder.layers[-1].bias.add_(0.5)
+    _, moved = task.loss(np.random.default_rng(0), COUNT)
+    assert same["latents_off"] < 1e-4
+    assert moved["latents_off"] == pytest.approx(0.25, rel=0.05)
+
+
+def test_the_published_vae_is_the_trained_one(work, inputs, tmp_path):
     diffusers = pytest.importorskip("diffusers")
     publish_family(work, tmp_path)
     vae = diffusers.AutoencoderTiny.from_pretrained(tmp_path / "vae", variant="fp16")
     assert vae.config.scaling_factor == FACTOR
-    for part, folder in (("encoder", "autoencoder"), ("decoder", "decoder")):
-        trained = torch.load(work / folder / "network.pt", weights_only=True)
-        for name, weights in getattr(vae, part).state_dict().items():
-            wanted = trained.get(name, trained.get(f"{part}.{name}"))
-            torch.testing.assert_close(weights, wanted.half().float(), msg=f"{part} {name}")
+    trained = load_autoencoder(inputs.autoencoder).state_dict()
+    for name, weights in vae.state_dict().items():
+        torch.testing.assert_close(weights, trained[name].half().float(), msg=name)
