@@ -32,7 +32,7 @@ from tritonclient.grpc import InferenceServerClient
 from benchmarks.acceleration import cell
 from benchmarks.candidate_sets import candidate_set
 from benchmarks.machine import machine
-from benchmarks.page import PAGE, PICTURES, markdown_table, replace_section
+from benchmarks.page import PAGE, PICTURES, markdown_table, replace_section, save_plot
 from benchmarks.system import running_service
 from device_client.client import ObCLIP
 from device_client.options import GenerationOptions
@@ -260,7 +260,7 @@ def plot(rows: list[dict[str, Any]], file: Path) -> None:
     left.legend()
     right.bar([str(row["users"]) for row in rows], [row["per_minute"] for row in rows])
     right.set(xlabel="users", ylabel="pictures a minute")
-    figure.savefig(file, dpi=110)
+    save_plot(figure, file)
 
 
 def _print(rows: list[dict[str, Any]]) -> None:
@@ -320,7 +320,7 @@ def main(  # noqa: PLR0913, PLR0917 -- each parameter is an option of the comman
     _print(rows)
     if page:
         replace_section(PAGE, "load", section(report))
-        plot(rows, PICTURES / "bench-load.png")
+        plot(rows, PICTURES / "bench-load.webp")
 
 
 if __name__ == "__main__":

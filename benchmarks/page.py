@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from matplotlib.figure import Figure
+
 PAGE: Final = Path("docs/benchmarks.md")
 PICTURES: Final = Path("docs/pictures")
 
@@ -22,6 +24,11 @@ def replace_section(page: Path, name: str, text: str) -> None:
     if not (has_begin and has_end):
         raise ValueError(f"{page} lacks the marks of {name}; add {begin} and {end}")
     page.write_text(f"{before}{begin}\n\n{text.strip()}\n\n{end}{after}")
+
+
+def save_plot(figure: Figure, file: Path) -> None:
+    """Writes a plot as lossless WebP, which takes a third of a PNG's bytes."""
+    figure.savefig(file, dpi=110, format="webp", pil_kwargs={"lossless": True, "method": 6})
 
 
 def markdown_table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -19,7 +19,7 @@ from rich.console import Console
 from benchmarks.acceleration import measure, ratios, table
 from benchmarks.fidelity import Setting, interval_words
 from benchmarks.methods import METHODS
-from benchmarks.page import PAGE, PICTURES, markdown_table, replace_section
+from benchmarks.page import PAGE, PICTURES, markdown_table, replace_section, save_plot
 from benchmarks.system import running_service
 
 Report = dict[str, Any]
@@ -175,11 +175,11 @@ def plot(reports: Reports, pictures: Path) -> None:
     figure = Figure((11, 4.5), layout="constrained")
     for axes, k in zip(figure.subplots(1, 2, sharey=True), SWITCH_POINTS, strict=True):
         _plot_cost(axes, reports, methods, k)
-    figure.savefig(pictures / "bench-cost.png", dpi=110)
+    save_plot(figure, pictures / "bench-cost.webp")
     figure = Figure((11, 4.5), layout="constrained")
     for axes, k in zip(figure.subplots(1, 2, sharey=True), SWITCH_POINTS, strict=True):
         _plot_quality(axes, reports[6, k]["rows"], k)
-    figure.savefig(pictures / "bench-quality.png", dpi=110)
+    save_plot(figure, pictures / "bench-quality.webp")
 
 
 def _plot_cost(axes: Axes, reports: Reports, methods: list[str], k: int) -> None:

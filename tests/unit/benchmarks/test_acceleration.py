@@ -81,7 +81,7 @@ def test_the_page_says_what_holds_and_what_does_not(reports: Reports) -> None:
 
 def test_draws_both_plots(reports: Reports, tmp_path: Path) -> None:
     plot(reports, tmp_path)
-    assert {file.name for file in tmp_path.iterdir()} == {"bench-cost.png", "bench-quality.png"}
+    assert {file.name for file in tmp_path.iterdir()} == {"bench-cost.webp", "bench-quality.webp"}
 
 
 def test_settings_that_were_measured_are_read_and_not_measured_again(

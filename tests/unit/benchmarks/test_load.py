@@ -65,5 +65,5 @@ def test_the_page_and_the_plot(load: Load, bundle: TinyBundle, tmp_path: Path) -
     setting = {"n": 2, "switch_point": 2, "profile": "bare", "duration_s": 1, "has_device": True}
     report = {"rows": [row], "setting": setting, "machine": {"processor": "abacus", "cores": 2}}
     assert section(report).count("|") == 3 * (len(COLUMNS) + 1)
-    plot([row], tmp_path / "load.png")
-    assert (tmp_path / "load.png").stat().st_size > 1000
+    plot([row], tmp_path / "load.webp")
+    assert (tmp_path / "load.webp").stat().st_size > 1000
