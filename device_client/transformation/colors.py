@@ -40,7 +40,7 @@ def _is_of_skin(line: Line, place: int, found: Found, noun: int, lexicon: Lexico
     return (
         found is Found.PERSON
         and len(between) <= _MAX_BETWEEN
-        and between[:1] != ["-"]
+        and line.key_after(place) != "-"
         and _is_plain(between, is_job=line.marks[noun] is None, lexicon=lexicon)
         and _ends_phrase(line, noun, lexicon)
     )

@@ -43,12 +43,14 @@ class Form:
         role: Part of the sentence, the same for all texts.
         texts: One text per public value of the attribute, in canonical order.
         neutral: Text without the attribute; empty if the word is left out.
+        is_telling: Of a hint: whether it states a value as surely as the value's name would.
     """
 
     attribute: str
     role: Role
     texts: tuple[str, ...]
     neutral: str
+    is_telling: bool = False
 
 
 @dataclass(slots=True)

@@ -9,7 +9,8 @@ from device_client.transformation.animals import PERSONS, is_of_animal, without_
 from device_client.transformation.forms import HEADS, Form, Mark, Role
 from device_client.transformation.lexicon.model import Entry, Item, Lexicon, find_entry
 from device_client.transformation.morphology import derive
-from device_client.transformation.names import find_names
+from device_client.transformation.names import Span, find_names
+from device_client.transformation.noun_phrase import is_modifier
 from device_client.transformation.tokens import Line, Tokens, cut, fold, starts_with_vowel_sound
 
 _NOTHING = (Item("", Form("age", Role.HINT, (), "")),)
@@ -70,7 +71,7 @@ def _found(tokens: Tokens, lexicon: Lexicon) -> Iterator[tuple[int, int, Entry]]
             continue
         entry, end = find_entry(entries.get(keys[place], ()), keys, place)
         span = names.get(place)
-        if span is not None and (entry is None or span.kind is None or span.end >= end):
+        if span is not None and not _is_thing(entry, end, span):
             done = span.end
             entry = Entry((), span.kind.items, name=True) if span.kind else None
         elif entry is None:
@@ -87,6 +88,14 @@ def _found(tokens: Tokens, lexicon: Lexicon) -> Iterator[tuple[int, int, Entry]]
         if entry is not None:
             persons = persons or entry.name or _is_noun(entry)
             yield place, done, entry
+
+
+def _is_thing(entry: Entry | None, end: int, span: Span) -> bool:
+    """Tells "Jack Daniels", a compound of the lexicon, from a person's name."""
+    if entry is None or span.kind is None or span.end > end:
+        return False
+    is_plain = all(item.form is None for item in entry.items)
+    return span.end < end or (is_plain and bool(entry.rest))
 
 
 def _derived(key: str, lexicon: Lexicon) -> Entry | None:
@@ -186,10 +195,14 @@ def _add_entry(line: Line, entry: Entry, surface: str, gap: str, lexicon: Lexico
 def _goes_before(line: Line, made: Mark, gap: str, lexicon: Lexicon) -> bool:
     """Puts an age that is part of a noun ("girl") before the adjectives that stand there."""
     place = _start_of_compound(line, gap, lexicon)
-    while place and (before := line.marks[place - 1]) and before.form.role is Role.ADJECTIVE:
+    while place:
+        start = place - 2 if place > 1 and line.keys[place - 1] == "-" else place - 1
+        before = line.marks[start]
+        if before is None or before.form.role is not Role.ADJECTIVE:
+            break
         if before.form.attribute == made.form.attribute:
             return True
-        place -= 1
+        place = start  # of both in "Somali-American girl"
     place = _start_of_glued(line, place)
     if made.form.role is not Role.ADJECTIVE or place == len(line.keys):
         return False
@@ -202,7 +215,7 @@ def _start_of_compound(line: Line, gap: str, lexicon: Lexicon) -> int:
     place = len(line.keys)
     if not gap:
         return _start_of_glued(line, place)
-    if not place or not _is_modifier(line.keys[-1], lexicon):
+    if not place or not is_modifier(line.keys[-1], lexicon):
         return place
     starts = place == 1 or line.marks[-2] or line.keys[-2] in lexicon.context.determiners
     return place - 1 if starts else place
@@ -219,18 +232,3 @@ def _start_of_glued(line: Line, place: int) -> int:
     ):
         place -= 2
     return place
-
-
-def _is_modifier(key: str, lexicon: Lexicon) -> bool:
-    """Tells a noun that may stand before another one from adjectives and small words."""
-    context = lexicon.context
-    return key.isalpha() and not any(
-        key in words
-        for words in (
-            lexicon.describing,
-            context.boundaries,
-            context.determiners,
-            context.adverbs,
-            context.article_after,
-        )
-    )

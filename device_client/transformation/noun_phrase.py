@@ -177,3 +177,18 @@ def has_object(line: Line, place: int, lexicon: Lexicon) -> bool:
     """Tells "drinking coffee" from "drinking fountain"."""
     context = lexicon.context
     return line.keys[place] in context.doings and line.key_after(place) not in context.tools
+
+
+def is_modifier(key: str, lexicon: Lexicon) -> bool:
+    """Tells a noun that may stand before another one from adjectives and small words."""
+    context = lexicon.context
+    return key.isalpha() and not any(
+        key in words
+        for words in (
+            lexicon.describing,
+            context.boundaries,
+            context.determiners,
+            context.adverbs,
+            context.article_after,
+        )
+    )

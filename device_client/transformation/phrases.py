@@ -5,7 +5,13 @@ from __future__ import annotations
 from device_client.transformation.colors import free_colors
 from device_client.transformation.forms import HEADS, PRONOUNS, Mark, Role
 from device_client.transformation.lexicon.model import Lexicon
-from device_client.transformation.noun_phrase import Found, described_by, has_object, is_noun
+from device_client.transformation.noun_phrase import (
+    Found,
+    described_by,
+    has_object,
+    is_modifier,
+    is_noun,
+)
 from device_client.transformation.tokens import Line
 from device_client.transformation.traits import hidden_attributes, settle_traits
 
@@ -96,6 +102,7 @@ def _settle_once(line: Line, lexicon: Lexicon) -> Line:
     things: list[int] = []
     _name_aged(line, lexicon)
     free_colors(line, lexicon)
+    _name_stated(line, lexicon)
     for place, mark in enumerate(line.marks):
         if mark is None or place in line.dropped:
             continue
@@ -121,6 +128,23 @@ def _settle_once(line: Line, lexicon: Lexicon) -> Line:
     _free(line, [place for place in things if place not in line.dropped])
     settle_traits(line, lexicon)
     return line.compact()
+
+
+def _name_stated(line: Line, lexicon: Lexicon) -> None:
+    """Writes "male barista" for "bearded barista" where nothing else says so."""
+    hidden = hidden_attributes(line)
+    for place, mark in enumerate(line.marks):
+        if mark is None or not mark.form.is_telling or mark.form.attribute in hidden:
+            continue
+        made = Mark(lexicon.forms[mark.form.attribute, Role.ADJECTIVE], mark.value, mark.surface)
+        if mark.form.role is Role.HINT:
+            found, noun = described_by(line, place, lexicon)
+            made.after = found is Found.NOTHING and _stands_alone(line, place, lexicon)
+            if made.after or (found is Found.PERSON and line.keys[noun] not in lexicon.animals):
+                line.drop_adverbs(place, lexicon.context.adverbs)
+                line.marks[place] = made
+        elif (head := _person_before(line, place, lexicon)) >= 0:
+            _state(line, head, made, lexicon)
 
 
 def _merge_nouns(line: Line) -> None:
@@ -219,29 +243,35 @@ def _move(line: Line, place: int, mark: Mark, lexicon: Lexicon) -> bool:
     if head < 0:
         return False
     line.dropped.update(_with_preposition(line, place, lexicon))
+    _state(line, head, mark, lexicon)
+    return True
+
+
+def _state(line: Line, head: int, mark: Mark, lexicon: Lexicon) -> None:
+    """Puts an adjective before a person's noun, unless one of its attribute is there."""
     if (noun := line.marks[head]) and noun.form.attribute == mark.form.attribute:
-        return True
+        return
     start = head
     while start and _is_before_noun(line, start - 1, lexicon):
         start -= 1
         before = line.marks[start]
         if before and before.form.attribute == mark.form.attribute:
-            return True
+            return
     others = line.inserted.setdefault(start, [])
     if not any(
         isinstance(other, Mark) and other.form.attribute == mark.form.attribute for other in others
     ):
         mark.after = False
         others.append(mark)
-    return True
 
 
 def _is_before_noun(line: Line, place: int, lexicon: Lexicon) -> bool:
-    """Tells an adjective, and the first of two nouns for one person: "artist girl"."""
-    before = line.marks[place]
+    """Tells an adjective, and the first of two nouns: "artist girl", "a bus driver"."""
+    before, key = line.marks[place], line.keys[place]
     if before:
         return before.form.role in HEADS | {Role.ADJECTIVE}
-    return line.keys[place] in lexicon.persons
+    starts = place == 0 or line.keys[place - 1] in {"", *lexicon.context.determiners - {"of"}}
+    return key in lexicon.persons or (starts and is_modifier(key, lexicon))
 
 
 def _is_descent(line: Line, noun: int, lexicon: Lexicon) -> bool:

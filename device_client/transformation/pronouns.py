@@ -6,6 +6,8 @@ from device_client.transformation.forms import Role
 from device_client.transformation.lexicon.model import Lexicon
 from device_client.transformation.tokens import Line
 
+_BEFORE_BACK = frozenset({"behind", "on", "against", "at", "over", "down", "along", "across"})
+
 
 def case_of(line: Line, place: int, lexicon: Lexicon) -> Role:
     """Decides between him, his (with a noun) and his (alone) for a slot of her, hers, him or his.
@@ -28,15 +30,26 @@ def case_of(line: Line, place: int, lexicon: Lexicon) -> Role:
     mark, key = line.marks[following], line.keys[following]
     if mark is not None:
         return Role.OBJECT if mark.form.role is Role.SUBJECT else Role.POSSESSIVE
-    if key in context.after_object or key.isdigit():
-        return Role.ABSOLUTE if before in context.absolute_after else Role.OBJECT
+    if (key in context.after_object or key.isdigit()) and not _is_back(before, key):
+        is_subject = _begins(before) and key in context.absolute_after
+        return Role.ABSOLUTE if is_subject or before in context.absolute_after else Role.OBJECT
     if before in context.bare_verb_after and (
         key in lexicon.verbs or (key in lexicon.describing and _ends(line, following + 1))
     ):
         return Role.OBJECT
-    if before in context.giving and not _has_two_nouns(line, following, lexicon):
+    owned = key in lexicon.animals or _has_two_nouns(line, following, lexicon)
+    if before in context.giving and not owned:
         return Role.OBJECT
     return Role.POSSESSIVE
+
+
+def _is_back(before: str, key: str) -> bool:
+    """Tells "hands behind his back" from "sent her back"."""
+    return key == "back" and (_begins(before) or before in _BEFORE_BACK)
+
+
+def _begins(before: str) -> bool:
+    return not before.isalpha() or before in {"and", "but"}
 
 
 def _ends(line: Line, place: int) -> bool:
@@ -47,7 +60,7 @@ def _ends(line: Line, place: int) -> bool:
 
 
 def _has_two_nouns(line: Line, place: int, lexicon: Lexicon) -> bool:
-    """Tells "gave his dog a bath" from "gave him books"."""
+    """Tells "gave his child a bath" from "gave him books"."""
     after = line.keys[place + 1] if place + 1 < len(line.keys) else ""
     return after in lexicon.context.determiners - {"of"}
 

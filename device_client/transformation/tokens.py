@@ -147,6 +147,10 @@ class Line:
     def drop_with_adverbs(self, place: int, adverbs: frozenset[str]) -> None:
         """Leaves out an adjective, and the "very" before it."""
         self.dropped.add(place)
+        self.drop_adverbs(place, adverbs)
+
+    def drop_adverbs(self, place: int, adverbs: frozenset[str]) -> None:
+        """Leaves out the "very" before an adjective."""
         while place and self.keys[place - 1] in adverbs:
             place -= 1
             self.dropped.add(place)

@@ -84,6 +84,9 @@ def _cut_phrase(line: Line, place: int, lexicon: Lexicon) -> bool:
     goes_on = following.isalpha() and following not in lexicon.context.boundaries | {"and"}
     if goes_on and (start == 0 or before in _ENDS):
         return False  # "eyeliner marks his eyes": the subject is needed
+    owner = line.marks[start] if goes_on else None
+    if owner is not None and owner.form.role is Role.OBLIQUE:
+        return False  # "his beard covered in frost"
     if goes_on and not following.endswith("ing"):
         line.dropped.add(place)
         return True

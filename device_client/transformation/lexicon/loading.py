@@ -6,7 +6,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from device_client.transformation.ages import AFTER, BEFORE, PEOPLE, AgeGrammar
+from device_client.transformation.age_patterns import AFTER, BEFORE, PEOPLE
+from device_client.transformation.ages import AgeGrammar
 from device_client.transformation.forms import HINTS, Form, Role
 from device_client.transformation.lexicon.builder import LexiconBuilder, plural_of
 from device_client.transformation.lexicon.extension import (
@@ -32,7 +33,10 @@ VERSION = "1"
 _GENDERS = ("female", "male")
 _NO_PLURAL = ("ese", "ish", "ch", "sh", "ss", "s", "x", "ic", "ed", "ern", "afro", "balkan")
 # Singular nouns that "he" and "she" cannot mean.
-_GROUPS = ("people", "couple", "pair", "family", "crowd", "group", "team", "band", "audience")
+_GROUPS = (
+    "people", "ppl", "poeple", "folks", "couple", "pair", "family", "crowd", "group", "team",
+    "band", "audience",
+)  # fmt: skip
 
 
 def _add_gender(builder: LexiconBuilder) -> None:
@@ -86,6 +90,13 @@ def _add_peoples(builder: LexiconBuilder, word: str, value: int) -> None:
         builder.add(plural_of(word), (Item("", plural, value),))
 
 
+def _add_halves(builder: LexiconBuilder, word: str, value: int, *, color: bool = False) -> None:
+    """Adds "half Kenyan" for "Kenyan": of two halves the first is the value."""
+    item = Item("", builder.forms["ethnicity", Role.ADJECTIVE], value)
+    for share in ("half", "part"):
+        builder.add(f"{share} {word}", (item,), color=color)
+
+
 def _add_nationalities(builder: LexiconBuilder, values: tuple[str, ...]) -> None:
     adjective = builder.forms["ethnicity", Role.ADJECTIVE]
     for value, places, people in read_rows("nationalities.tsv"):
@@ -96,6 +107,7 @@ def _add_nationalities(builder: LexiconBuilder, values: tuple[str, ...]) -> None
         for word in people.split("|") if people != "-" else ():
             builder.add(word, (Item("", adjective, index),))
             _add_peoples(builder, word, index)
+            _add_halves(builder, word, index)
     for stem in read_words("demonym_stems.txt"):
         for noun in ("woman", "man", "women", "men"):
             builder.add(stem + noun, builder.items_of(f"{stem} {noun}"))
@@ -116,9 +128,11 @@ def _add_correlates(builder: LexiconBuilder, values: tuple[str, ...]) -> None:
             builder.add(
                 surface, (Item("", adjective, values.index(value)),), strong=True, after=True
             )
-    for attribute, mode, surfaces, replacement in read_rows("correlates.tsv"):
+    for attribute, mode, surfaces, replacement, *stated in read_rows("correlates.tsv"):
         role = {"phrase": Role.TRAIT, "noun": Role.OUTFIT}.get(mode, Role.HINT)
-        item = Item("", Form(attribute, role, (), replacement.removeprefix("-")))
+        index = builder.forms[attribute, Role.ADJECTIVE].texts.index(stated[0]) if stated else 0
+        form = Form(attribute, role, (), replacement.removeprefix("-"), is_telling=bool(stated))
+        item = Item("", form, index)
         for surface in surfaces.split("|"):
             builder.add(surface, (item,), strong=mode == "always")
 
@@ -168,9 +182,20 @@ def _is_place(entry: Entry) -> bool:
     return form is not None and form.role is Role.ORIGIN
 
 
+def _people(builder: LexiconBuilder, vocabulary: dict[str, Any]) -> frozenset[str]:
+    """Returns the words that mean persons or describe them."""
+    names = {name for name, first in vocabulary["first_names"].items() if not first.weak}
+    return _values(builder).union(vocabulary["persons"], names)
+
+
+def _values(builder: LexiconBuilder) -> frozenset[str]:
+    """Returns the words that state a value."""
+    return frozenset(word for word in builder.words() if not _is_hint(builder.entries[word][-1]))
+
+
 def _persons(builder: LexiconBuilder) -> dict[str, bool]:
     persons: dict[str, bool] = {}
-    known = {word for word in builder.words() if not _is_hint(builder.entries[word][-1])}
+    known = _values(builder)
     for noun in (*read_words("beings.txt"), *read_words("persons.txt")):
         if noun not in known:
             persons.setdefault(noun, False)
@@ -236,11 +261,15 @@ def _load(extension: Extension) -> Lexicon:
     _add_characters(builder)
     _add_compounds(builder)
     _add_correlates(builder, ethnicities)
-    for kind in ("words", "strong_words"):
-        for value, words in tables["ethnicity"][kind].items():
-            for word in words:
-                _add_peoples(builder, word, ethnicities.index(value))
+    for kind in ("words", "strong_words", "color_words"):
+        is_color = kind == "color_words"
+        for index, value in enumerate(ethnicities):
+            for word in (value, *tables["ethnicity"][kind].get(value, ())):
+                _add_halves(builder, word, index, color=is_color)
+                if not is_color:
+                    _add_peoples(builder, word, index)
     builder.close()
+    vocabulary = _vocabulary(builder)
     return Lexicon(
         version=VERSION + extension.version,
         attributes=(Attribute("gender", _GENDERS), *attributes),
@@ -248,8 +277,8 @@ def _load(extension: Extension) -> Lexicon:
         misspelt=_misspelt(),
         warnings={name: frozenset(words) for name, *words in read_rows("warnings.tsv")},
         pictures=dict(read_rows("emoji.tsv")),
-        ages=AgeGrammar(tuple(tables["age"]["up_to_years"])),
-        **_vocabulary(builder),
+        ages=AgeGrammar(tuple(tables["age"]["up_to_years"]), _people(builder, vocabulary)),
+        **vocabulary,
     )
 
 

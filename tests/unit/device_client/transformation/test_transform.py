@@ -22,6 +22,8 @@ def own_candidate(hidden: Transformation) -> str:
         ("an African girl", "a [age] [ethnicity] [woman/man]"),
         ("a teenage girl", "a [age] [woman/man]"),
         ("a young, old man", "a [age] [woman/man]"),
+        ("babushka and dedushka", "[age] [female/male] relative and [female/male] relative"),
+        ("a high school senior", "a [age] student"),
         ("a grandma with a cat", "a [age] [female/male] relative with a cat"),
         ("a child and a baby elephant", "a [age] person and a baby elephant"),
         ("a Nigerian actress", "a [ethnicity] [actress/actor]"),
@@ -51,17 +53,45 @@ def own_candidate(hidden: Transformation) -> str:
         ("a tall woman aged 25", "a tall [age] [woman/man]"),
         ("a woman, 25 years old, in Paris", "a [woman/man], [age], in Paris"),
         ("he is about 20 years old", "[she/he] is [age]"),
+        ("my daughter just turned 7, cake", "my [age] [daughter/son], cake"),
+        ("he has just turned 30.", "[she/he] is [age]."),
+        ("taxi driver, 55, rain", "[age] taxi driver, rain"),
+        ("a school teacher in her 30s", "a [age] school teacher"),
+        ("a Somali-American girl", "a [age] [ethnicity] [woman/man]"),
         ("two 5-year-olds", "two [age] people"),
+        # words that name persons elsewhere
+        ("a man with a Jackson guitar", "a [woman/man] with a jackson guitar"),
+        ("a girl drinking Jack Daniels", "a [age] [woman/man] drinking jack daniels"),
+        ("a TED talk by a woman", "a ted talk by a [woman/man]"),
+        ("an old vespa", "an old vespa"),
         # origin and skin
+        ("a girl with asian features", "a [ethnicity] [age] [woman/man]"),
+        ("white ppl at brunch", "[ethnicity] ppl at brunch"),
         ("a pale woman under a pale moon", "a [ethnicity] [woman/man] under a pale moon"),
         ("a man from the Netherlands", "a [ethnicity] [woman/man]"),
         ("a woman of Russian descent", "a [ethnicity] [woman/man]"),
         ("a woman with very dark skin", "a [ethnicity] [woman/man]"),
+        ("a half Chinese half Irish man", "a [ethnicity] [woman/man]"),
+        ("a half black half white cat, a man", "a half black half white cat, a [woman/man]"),
+        ("a white Mexican-American woman", "a [ethnicity] [woman/man]"),
         ("a chinese woman in Tokyo", "a [ethnicity] [woman/man] in a city"),
         # what gives an attribute away
         ("a man with a long white beard and blue eyes", "a [woman/man] with blue eyes"),
         ("a pregnant woman", "a [woman/man]"),
-        ("a handsome bearded man", "an attractive [woman/man]"),
+        ("a heavily pregnant nurse", "a [female/male] nurse"),
+        ("bearded barista pouring latte art", "[female/male] barista pouring latte art"),
+        ("a chef, bearded, smiling", "a [female/male] chef, smiling"),
+        ("a pirate with a long black beard", "a [female/male] pirate"),
+        ("a grey-haired doctor", "a [age] doctor"),
+        ("a viking, his beard covered in frost", "a viking, [her/his] chin covered in frost"),
+        ("a mother breastfeeding her cat", "a [mother/father] feeding [her/his] cat"),
+        ("a businesswoman, 40s, smiling", "a [age] [businesswoman/businessman], smiling"),
+        ("hands behind his back, a man", "hands behind [her/his] back, a [woman/man]"),
+        ("a man, and his is short", "a [woman/man], and [hers/his] is short"),
+        ("an adult male, 70, gray hair", "a [age] [woman/man]"),
+        ("a goat with a beard", "a goat with a beard"),
+        ("a man in a wrinkled coat", "a [woman/man] in a wrinkled coat"),
+        ("a handsome bearded man", "a beautiful [woman/man]"),
         ("a woman in a dress", "a [woman/man] in an outfit"),
         ("a lesbian couple", "a couple"),
         ("a cis actress", "a [actress/actor]"),
@@ -92,7 +122,7 @@ def own_candidate(hidden: Transformation) -> str:
         ("an asian brunette smiles", "a [ethnicity] dark-haired smiles"),
         ("a Togolese nurse with a Cornish cook",
          "a [ethnicity] nurse with a [ethnicity of person 2] cook"),
-        ("a half-Japanese girl", "a [age] half-[ethnicity] [woman/man]"),
+        ("a half-Japanese girl", "a [age] [ethnicity] [woman/man]"),
         ("a mixed-race couple, a woman of color", "a couple, a [woman/man]"),
         ("a boomer with a millennial", "a [age] person with a [age of person 2] person"),
         # what is left of a phrase reads as English
@@ -166,7 +196,7 @@ def own_candidate(hidden: Transformation) -> str:
         # ages in tags
         ("an asian female, 25, chef", "a [ethnicity] [female/male], [age], chef"),
         ("Emma (25), freckles", "A [age] [woman/man], freckles"),
-        ("a chef, late fifties, short hair", "a chef, [age], short hair"),
+        ("a chef, late fifties, short hair", "a [age] chef, short hair"),
         # names after a word for a person
         ("Queen Guinevere", "[queen/king]"),
         ("Liam and his dog", "A [woman/man] and [her/his] dog"),
@@ -326,9 +356,9 @@ def test_fewer_than_two_candidates_are_no_hiding_place() -> None:
 
 
 def test_words_that_may_tell_are_reported() -> None:
-    assert transform("a person with a beard in Lagos").skeleton.hints == (
+    assert transform("a person with bangs in Lagos").skeleton.hints == (
         ("ethnicity", "Lagos"),
-        ("gender", "beard"),
+        ("gender", "bangs"),
     )
     assert transform("a bald old man").skeleton.hints == (("gender", "bald"),)
     assert transform("a bald eagle").skeleton.hints == ()
