@@ -75,12 +75,14 @@ class ScriptedService:
     def wait_for_calls(self, count: int) -> tuple[Call, ...]:
         """Returns the transcript once all calls that came have ended, and at least `count` have.
 
-        Fails after ten seconds.
+        Raises:
+            TimeoutError: They have not after ten seconds.
         """
         with self._ended:
-            assert self._ended.wait_for(
+            if not self._ended.wait_for(
                 lambda: len(self.transcript) >= max(count, self._begun), timeout=10
-            )
+            ):
+                raise TimeoutError(f"{len(self.transcript)} calls ended, {count} were made")
             return tuple(self.transcript)
 
     def begin(self) -> None:
