@@ -24,6 +24,7 @@ WORDS = """
     portrait stephen king jean - michel van bliss she-wolf he-man bear its mother who whites blacks
     stands angel-girl is are kneels drank Arabs jew mr mrs hijab grey-bearded oldwoman turned 67 man
     of forty named Jack march eats children drink bus driver long-haired police officer (age: 21)
+    at both 75 (40) pushing born 1950 half over-60s late 40s grey-haired wrinkles just his back
 """.split()  # noqa: SIM905  # so many literals read worse
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from device_client.transformation.age_patterns import AFTER, BEFORE, PEOPLE
 from device_client.transformation.ages import AgeGrammar
+from device_client.transformation.animals import PERSONS
 from device_client.transformation.forms import HINTS, Form, Role
 from device_client.transformation.lexicon.builder import LexiconBuilder, plural_of
 from device_client.transformation.lexicon.extension import (
@@ -183,9 +184,11 @@ def _is_place(entry: Entry) -> bool:
 
 
 def _people(builder: LexiconBuilder, vocabulary: dict[str, Any]) -> frozenset[str]:
-    """Returns the words that mean persons or describe them."""
+    """Returns the words that mean persons or describe them, "schooler" of "high schooler" too."""
     names = {name for name, first in vocabulary["first_names"].items() if not first.weak}
-    return _values(builder).union(vocabulary["persons"], names)
+    entries = [entry for entries in builder.entries.values() for entry in entries if entry.rest]
+    nouns = {entry.rest[-1] for entry in entries if entry.items[-1].text in PERSONS}
+    return _values(builder).union(vocabulary["persons"], names, nouns)
 
 
 def _values(builder: LexiconBuilder) -> frozenset[str]:
