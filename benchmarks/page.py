@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from matplotlib.figure import Figure
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure  # not on a machine that only runs the tests
 
 PAGE: Final = Path("docs/benchmarks.md")
 PICTURES: Final = Path("docs/pictures")
