@@ -5,7 +5,8 @@ A pattern's groups say what it found:
     span  what is an age, if that is not the whole match
     n     a number of years; with `u`, its unit
     p, d  a part of a decade ("late") and the decade
-    year  of birth
+    s     a plural's ending: the age stands for people
+    year  of birth; `tens` where only its decade is said, of 19..
     w     a word that must mean a person, for the match to count
 """
 
@@ -198,7 +199,7 @@ RULES: Final = (
     Rule(
         re.compile(
             r"(?:\b(?:who was |was )?born|\bb\.)(?: in| around| circa)? (?:the )?"
-            r"(?:(?P<year>(?:19|20)\d\d)(?!s)|'?(?:19)?(?P<decade>[2-9]0)'?s)\b"
+            r"(?:(?P<year>(?:19|20)\d\d)(?!s)|'?(?:19)?(?P<tens>[2-9]0)'?s)\b"
         ),
         AFTER,
     ),

@@ -22,11 +22,6 @@ MAX_YEARS = 119
 REFERENCE_YEAR = 2026
 """What years of birth are counted from; not the clock's, since a prompt reads the same for ever."""
 
-_HINTS = (
-    "something", "birthday", "ties", "teens", "tyish", " aged", "(aged", " age ", " ages ", "(age",
-    "age:", "age :", "year", "yr", "month", "week", " is ", "'s ", " was ", " turn", " of ", " at ",
-    "push", "approach", "near", "close", "over ", "under ", "almost", "about", "around", "side",
-)  # fmt: skip
 _WORD = re.compile(r"[a-z]+")
 
 
@@ -38,6 +33,7 @@ def _number_words() -> dict[str, int]:
 
 
 _WORDS = _number_words()
+_ANY_NUMBER = re.compile("|".join([r"\d", *_WORDS, *DECADES]))
 
 
 def years_of(number: str) -> int | None:
@@ -92,8 +88,7 @@ class AgeGrammar:
             For every age its start, end and replacement, from left to right.
         """
         found: list[tuple[int, int, str]] = []
-        padded = " " + folded
-        if any(map(str.isdigit, folded)) or any(hint in padded for hint in _HINTS):
+        if _ANY_NUMBER.search(folded):
             for rule in RULES:
                 for match in rule.pattern.finditer(folded):
                     if not rule.of_person or self._mentions_person(folded[: match.start()]):
@@ -120,11 +115,11 @@ class AgeGrammar:
 def _years(groups: dict[str, str | None]) -> int | None:
     if decade := groups.get("d"):
         return _decade_years(groups.get("p") or "", decade)
+    if decade := groups.get("tens"):
+        return REFERENCE_YEAR - (1900 + int(decade) + 5)
     if year := groups.get("year"):
         age = REFERENCE_YEAR - int(year)
         return age if 0 <= age <= MAX_YEARS else None
-    if decade := groups.get("decade"):
-        return REFERENCE_YEAR - 1905 - int(decade)
     if not (groups.get("u") or "y").startswith("y"):
         return 0
     return years_of(groups["n"] or "")
