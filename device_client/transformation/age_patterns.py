@@ -104,7 +104,11 @@ RULES: Final = (
         )
     ),
     # 19yo
-    Rule(re.compile(rf"\b{_ABOUT}(?P<n>\d(?: ?\d){{0,2}}) ?-? ?(?:y ?/ ?o|yo|y\.o\.?|yr|yrs)\b")),
+    Rule(
+        re.compile(
+            rf"\b{_ABOUT}(?P<n>\d(?: ?\d){{0,2}}) ?-? ?(?:y\.o\.|(?:y ?/ ?o|yo|y\.o|yrs?)\b)"
+        )
+    ),
     # in her late 60s
     Rule(
         re.compile(

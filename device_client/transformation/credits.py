@@ -90,9 +90,21 @@ def _add_styles(places: set[int], keys: list[str], lexicon: Lexicon) -> None:
     """Adds the names in "james jean style" and "james jean art style"."""
     for place in [place for place, key in enumerate(keys) if key == "style"]:
         here = place - 2 if place and keys[place - 1] == "art" else place - 1
+        if here > 0 and _is_given_and_word(keys[here - 1], keys[here], lexicon):
+            places.add(here)
+            here -= 1
         while here >= max(0, place - _MAX_STYLE_WORDS) and is_name(keys[here], lexicon):
             places.add(here)
             here -= 1
+
+
+def _is_given_and_word(given: str, key: str, lexicon: Lexicon) -> bool:
+    """Tells the family name of "edward hopper", which is a word too."""
+    name = lexicon.first_names.get(given)
+    if name is None or name.weak or key in lexicon.words:
+        return False
+    is_word = key in lexicon.dictionary and key not in lexicon.persons
+    return is_word or key in lexicon.common_surnames
 
 
 @lru_cache(maxsize=4096)

@@ -159,8 +159,13 @@ def _add_article(line: Line, entry: Entry, gap: str, surface: str, lexicon: Lexi
 
     It may not beside another noun for the same person: "queen elizabeth".
     """
+    is_named = line.keys[-1:] in (["named"], ["called"])
+    if is_named:
+        line.pop()
     before = line.marks[-1] if line.marks else None
     key = line.keys[-1] if line.keys else ","
+    if is_named and not before and key.isalpha() and key not in lexicon.context.article_after:
+        return False  # "a dog named Rex"
     if (before and before.form.role in HEADS) or key in lexicon.persons:
         return False
     if not before and (not key.isalpha() or key in lexicon.context.article_after):
@@ -204,7 +209,8 @@ def _goes_before(line: Line, made: Mark, gap: str, lexicon: Lexicon) -> bool:
             return True
         place = start  # of both in "Somali-American girl"
     place = _start_of_glued(line, place)
-    if made.form.role is not Role.ADJECTIVE or place == len(line.keys):
+    is_age = made.form.role is Role.ADJECTIVE and made.form.attribute == "age"
+    if not is_age or place == len(line.keys):
         return False
     line.insert(place, made)
     return True

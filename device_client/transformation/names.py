@@ -11,11 +11,12 @@ from device_client.transformation.tokens import Tokens
 _MAX_TITLED = 4
 _MAX_TOKENS = 8
 _NAMED = frozenset(
-    {"friend", "friends", "named", "called", "colleague", "partner", "aunt", "auntie", "uncle"}
+    {"friend", "friends", "colleague", "partner"}
     | {"queen", "king", "princess", "prince", "duchess", "duke", "sister", "brother", "mother"}
     | {"father", "grandma", "grandpa", "wife", "husband", "girlfriend", "boyfriend", "daughter"}
     | {"son"}
 )
+_SURELY_NAMED = frozenset({"named", "called", "aunt", "auntie", "uncle"})
 _NO_INITIALS = frozenset({"a", "i", "s"})
 
 
@@ -80,7 +81,8 @@ def _follows_title(tokens: Tokens, place: int, start: int, lexicon: Lexicon) -> 
         return True
     if place > start and key in lexicon.context.name_particles:
         return is_name(tokens.key(place + 1), lexicon)
-    return tokens.texts[place].istitle() and tokens.texts[start - 1].istitle()
+    before = place - 2 if tokens.key(place - 1) == "." else place - 1
+    return tokens.texts[place].istitle() and tokens.texts[before].istitle()
 
 
 def _named(tokens: Tokens, place: int, lexicon: Lexicon) -> Span | None:
@@ -121,8 +123,9 @@ def _is_person(tokens: Tokens, place: int, lexicon: Lexicon) -> bool:
         return False
     is_doing = following.endswith("ing") and following not in lexicon.context.no_gerunds
     acts = is_doing or following == "'" or following in lexicon.verb_forms
-    named = before in _NAMED
-    return tokens.texts[place].istitle() and (acts or named)
+    if before in _SURELY_NAMED:
+        return True
+    return tokens.texts[place].istitle() and (acts or before in _NAMED)
 
 
 def _continues(tokens: Tokens, place: int, lexicon: Lexicon) -> bool:

@@ -308,4 +308,16 @@ def _person_before(line: Line, place: int, lexicon: Lexicon) -> int:
             return -1
         if (mark is not None and mark.form.role in HEADS) or line.keys[here] in lexicon.persons:
             return here
+        if mark is not None and _is_male(line, here, mark, lexicon):
+            return here
     return -1
+
+
+def _is_male(line: Line, place: int, mark: Mark, lexicon: Lexicon) -> bool:
+    """Tells "an asian male in his 20s", where the word is a noun, from "a male voice"."""
+    return (
+        mark.form.role is Role.ADJECTIVE
+        and mark.form.attribute == "gender"
+        and _begins_with_article(line, place, lexicon)
+        and (line.marks[place + 1 : place + 2] != [None] or _ends_phrase(line, place, lexicon))
+    )

@@ -183,7 +183,7 @@ class Line:
                 continue
             if left_out is not None and line.closes_nothing(key):
                 left_out = line.gaps[-1]
-                line._pop()
+                line.pop()
                 continue
             if left_out is not None and line.is_idle(key):
                 continue
@@ -213,9 +213,10 @@ class Line:
     def drop_idle_preposition(self) -> None:
         """Removes a "with" that has lost its noun."""
         if self.keys and self.keys[-1] == "with":
-            self._pop()
+            self.pop()
 
-    def _pop(self) -> None:
+    def pop(self) -> None:
+        """Removes the last token."""
         for column in (self.gaps, self.texts, self.keys, self.marks):
             column.pop()
 
@@ -233,7 +234,7 @@ class Line:
             and self.keys[-1] in {",", "with", "and"}
             and len(whole.keys) - 1 in whole.dropped
         ):
-            self._pop()
+            self.pop()
 
 
 def _gap(line: Line, gap: str) -> str:

@@ -28,6 +28,17 @@ def own_candidate(hidden: Transformation) -> str:
         ("a child and a baby elephant", "a [age] person and a baby elephant"),
         ("a Nigerian actress", "a [ethnicity] [actress/actor]"),
         ("a latina with a fan", "a [ethnicity] with a fan"),
+        ("two latinas with fans", "two [ethnicity] [women/men] with fans"),
+        ("an asian male in his 20s", "a [age] [ethnicity] [female/male]"),
+        ("a boy named Max on a swing", "a [age] [woman/man] on a swing"),
+        ("a dog named Charlie", "a dog"),
+        ("my uncle bob, grilling", "my [aunt/uncle], grilling"),
+        ("a man without a beard", "a [woman/man]"),
+        ("a man with a man bun", "a [woman/man] with a bun"),
+        ("a bald man, pin-up style", "a [woman/man], retro style"),
+        ("an old man, edward hopper style", "a [age] [woman/man], edward hopper style"),
+        ("a chinaman in a coat", "a [ethnicity] [woman/man] in a coat"),
+        ("a 19 y.o. girl, smiling", "a [age] [woman/man], smiling"),
         ("two Frenchwomen", "two [ethnicity] [women/men]"),
         ("a black woman in a black coat", "a [ethnicity] [woman/man] in a black coat"),
         ("a black and white photo of a man", "a black and white photo of a [woman/man]"),
@@ -194,7 +205,7 @@ def own_candidate(hidden: Transformation) -> str:
         ("a runner from Kenya winning", "a [ethnicity] runner winning"),
         ("a melanated model", "a [ethnicity] model"),
         # ages in tags
-        ("an asian female, 25, chef", "a [ethnicity] [female/male], [age], chef"),
+        ("an asian female, 25, chef", "a [age] [ethnicity] [female/male], chef"),
         ("Emma (25), freckles", "A [age] [woman/man], freckles"),
         ("a chef, late fifties, short hair", "a [age] chef, short hair"),
         # names after a word for a person
@@ -360,7 +371,7 @@ def test_words_that_may_tell_are_reported() -> None:
         ("ethnicity", "Lagos"),
         ("gender", "bangs"),
     )
-    assert transform("a bald old man").skeleton.hints == (("gender", "bald"),)
+    assert transform("a muscular man").skeleton.hints == (("gender", "muscular"),)
     assert transform("a bald eagle").skeleton.hints == ()
 
 
