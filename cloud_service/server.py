@@ -5,6 +5,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from cloud_service.malformed import MalformedRequests
+from cloud_service.onlookers import BoundedOnlookers
 from cloud_service.servicer import ObclipServicer
 from obclip.card import Limits, ServiceCard
 from obclip.manifest import MAX_MESSAGE_BYTES
@@ -15,6 +16,7 @@ BUNDLE_SERVICE_NAME = service_pb2.DESCRIPTOR.services_by_name["BundleService"].f
 _OVERHEAD_BYTES = 1 << 14
 _FRAMING_BYTES = 8  # of one repeated string
 _CALLS_BESIDE_GENERATIONS = 64
+_ONLOOKERS = 32
 _IDENTITY_ONLY = 1
 _CONNECTION_AGE_S = 1800.0
 
@@ -50,7 +52,7 @@ def build_server(
             and yet is alive holds its answer for no longer than both.
     """
     return grpc.aio.server(
-        interceptors=[MalformedRequests()],
+        interceptors=[MalformedRequests(), BoundedOnlookers(_ONLOOKERS, "/obclip.")],
         options=[*_options(card), *_connection_bounds(card.limits, connection_age_s)],
         maximum_concurrent_rpcs=max_running + card.limits.max_queue + _CALLS_BESIDE_GENERATIONS,
     )

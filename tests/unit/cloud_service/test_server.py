@@ -45,6 +45,34 @@ async def test_lists_its_services(channel: grpc.aio.Channel) -> None:
     assert {SERVICE, "grpc.health.v1.Health"} <= names
 
 
+async def test_onlookers_leave_places_for_generations(
+    channel: grpc.aio.Channel, service: RunningService
+) -> None:
+    stub = health_pb2_grpc.HealthStub(channel)
+    watches = [stub.Watch(health_pb2.HealthCheckRequest(), timeout=60) for _ in range(100)]
+    opened = await asyncio.gather(*(anext(aiter(w)) for w in watches), return_exceptions=True)
+    refused = [each for each in opened if isinstance(each, grpc.aio.AioRpcError)]
+    assert 0 < len(refused) < len(opened)
+    assert {error.code() for error in refused} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+    assert "call Check instead" in str(refused[0].details())
+    answer = await generate(channel, service.card, candidates=["a"], switch_point=1)
+    assert answer.latents is not None
+    reflected = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(
+        iter([reflection_pb2.ServerReflectionRequest(list_services="")]), timeout=10
+    )
+    with pytest.raises(grpc.aio.AioRpcError, match="RESOURCE_EXHAUSTED"):
+        await anext(aiter(reflected))
+    for watch in watches:
+        watch.cancel()
+    while True:  # places come back as the calls end
+        again = stub.Watch(health_pb2.HealthCheckRequest(), timeout=60)
+        try:
+            assert (await anext(aiter(again))).status == Health.SERVING
+            break
+        except grpc.aio.AioRpcError:
+            await asyncio.sleep(0.01)
+
+
 async def test_takes_the_largest_request_and_gives_the_largest_batch(
     channel: grpc.aio.Channel, service: RunningService
 ) -> None:
