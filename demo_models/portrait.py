@@ -33,7 +33,7 @@ HELD_OUT_MODULUS: Final = 10
 
 _GLASSES_RATE: Final = 0.35
 _STUDIO_RATE: Final = 0.45
-_UNUSUAL_STYLE_RATE: Final = 0.05
+_UNUSUAL_STYLE_RATE: Final = 0.08
 _UNUSUAL_COLOUR_RATE: Final = 0.04
 
 _HAT_WEIGHTS: Final = {"none": 70.0, "cap": 10.0, "beanie": 10.0, "straw hat": 10.0}
@@ -186,21 +186,6 @@ def sample_portrait(rng: np.random.Generator, *, held_out: bool = False) -> Port
         portrait = _sample_any(rng)
         if is_held_out(portrait) == held_out:
             return portrait
-
-
-def usual_hair(portrait: Portrait) -> tuple[str, str]:
-    """Returns the hair style and colour that are the likeliest for the portrait's other attributes.
-
-    Args:
-        portrait: The portrait; its own hair does not matter.
-
-    Returns:
-        One of ``HAIR_STYLES`` and one of ``HAIR_COLOURS``.
-    """
-    styles = _STYLE_WEIGHTS[portrait.gender, portrait.ethnicity]
-    shown = [s for s in styles if portrait.hat == "none" or s not in _HIDDEN_BY_HATS]
-    colours = _OLD_COLOURS if portrait.age == "old" else _NATURAL_COLOURS[portrait.ethnicity]
-    return max(shown, key=styles.__getitem__), max(colours, key=colours.__getitem__)
 
 
 def _sample_any(rng: np.random.Generator) -> Portrait:

@@ -98,9 +98,15 @@ def _hat_fill(cloth: Cloth) -> str:
 
 
 def _cap(cloth: Cloth) -> str:
-    dome = "M31 40 C27 13 44 4 64 4 C84 4 101 13 97 40 Q64 28 31 40Z"
-    brim = "M24 40 C28 26 100 26 104 40 C106 46 98 46 92 44 C76 37 52 37 36 44 C30 46 22 46 24 40Z"
-    return _hat_fill(cloth) + svg.path(dome, "url(#hat)") + svg.path(brim, cloth.dark)
+    dome = "M30 42 C26 14 44 4 64 4 C84 4 102 14 98 42 Q64 30 30 42Z"
+    brim = "M24 44 C28 30 100 30 104 44 C106 50 98 50 92 48 C76 42 52 42 36 48 C30 50 22 50 24 44Z"
+    return (
+        _hat_fill(cloth)
+        + svg.path(dome, "url(#hat)")
+        + svg.circle(64, 20, 8, cloth.light)
+        + svg.circle(64, 5, 3.5, cloth.dark)
+        + svg.path(brim, cloth.dark)
+    )
 
 
 def _beanie(cloth: Cloth) -> str:
@@ -119,14 +125,13 @@ def _straw_hat(cloth: Cloth) -> str:
     crown = "M37 36 C36 10 46 4 64 4 C82 4 92 10 91 36Z"
     band = "M36.5 28 Q64 36 91.5 28 L92 37 Q64 44 36 37Z"
     brim = "M6 42 C10 30 34 34 64 34 C94 34 118 30 122 42 C116 50 92 46 64 46 C36 46 12 50 6 42Z"
-    straw = svg.vertical_gradient("hat", ("#FFE9A8", "#E8C36A"), 2, 36)
-    shapes = (
-        svg.path(brim, "#CFA04A")
+    return (
+        svg.vertical_gradient("hat", ("#FFE9A8", "#E8C36A"), 2, 36)
+        + svg.path(brim, "#CFA04A")
         + svg.path("M10 41 C20 33 38 36 64 36 C90 36 108 33 118 41 Q64 38 10 41Z", "#F3D688")
         + svg.path(crown, "url(#hat)")
         + svg.path(band, cloth.base)
     )
-    return straw + svg.group(shapes, transform="translate(0 -5)")
 
 
 _HATS: Final[Mapping[str, Callable[[Cloth], str]]] = {

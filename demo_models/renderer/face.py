@@ -47,9 +47,6 @@ _FEATURES: Final[Mapping[str, _Features]] = {
 _OVER_EARS: Final = ("bob", "long", "curly")
 """Hair styles that would show only slivers of earrings."""
 
-_BARE_FOREHEADS: Final = ("bald", "buzz cut", "bun", "afro")
-"""Hair styles that leave the lines of a forehead in sight."""
-
 _JAWS: Final[Mapping[tuple[str, str], tuple[float, float]]] = {
     ("female", "young"): (23.5, 9.0),
     ("female", "middle-aged"): (26.0, 11.0),
@@ -63,8 +60,8 @@ _JAWS: Final[Mapping[tuple[str, str], tuple[float, float]]] = {
 _BROW_MOVES: Final[Mapping[str, tuple[float, float, float]]] = {
     "smiling": (0.0, -1.5, 0.0),
     "neutral": (0.0, 0.0, 0.5),
-    "sad": (-5.5, -3.0, 1.5),
-    "surprised": (-5.0, -7.0, -4.0),
+    "sad": (-6.5, -3.5, 1.5),
+    "surprised": (-7.0, -9.0, -6.0),
 }
 """Downward moves of a brow's inner end, middle and outer end."""
 
@@ -147,23 +144,18 @@ def _age_marks(portrait: Portrait) -> str:
     if portrait.age == "young":
         return ""
     colour = SKINS[portrait.ethnicity].line
-    bearded = portrait.beard == "beard"
-    bare = portrait.hat == "none" and portrait.hair_style in _BARE_FOREHEADS
-    forehead = svg.line("M50 35 Q64 32 78 35", colour, 2.2, 0.85) if bare else ""
     if portrait.age == "middle-aged":
-        fold = "" if bearded else svg.line("M77 76 Q82 80 82.5 87", colour, 2.3, 0.85)
+        fold = svg.line("M77 76 Q82 80 82.5 87", colour, 2.3, 0.85)
         bag = svg.line("M71 67 Q79 72.5 87 66.5", colour, 1.9, 0.75)
-        return svg.mirrored(fold + bag) + forehead
+        return svg.mirrored(fold + bag) + svg.line("M50 38 Q64 35 78 38", colour, 2.2, 0.8)
     shade = SKINS[portrait.ethnicity].shade
     pouch = svg.path("M70 65 Q79 67 88 64 Q86 73 79 73 Q72 73 70 65Z", shade, 0.75)
     bag = svg.line("M70.5 68 Q79 76 88 67", colour, 2.2, 0.9)
-    marks = pouch + bag
-    if not bearded:
-        marks += svg.line("M76 74 Q84 80 84 90", colour, 2.6, 0.95)
-        marks += svg.path("M91 68 C86 75 84 83 86 87 C89 83 91 76 91 68Z", shade, 0.7)
-    if not portrait.glasses:
-        marks += svg.line("M90 56 L94 53 M90.5 60 L94.5 61", colour, 2.0, 0.85)
-    return svg.mirrored(marks) + forehead
+    fold = svg.line("M76 74 Q84 80 84 90", colour, 2.6, 0.95)
+    feet = svg.line("M90 56 L94 53 M90.5 60 L94.5 61", colour, 2.0, 0.85)
+    hollow = svg.path("M91 68 C86 75 84 83 86 87 C89 83 91 76 91 68Z", shade, 0.7)
+    forehead = svg.line("M48 32.5 Q64 29 80 32.5 M46 39 Q64 35.5 82 39", colour, 2.2, 0.85)
+    return svg.mirrored(hollow + pouch + bag + fold + feet) + forehead
 
 
 def _eyes(portrait: Portrait) -> str:
@@ -203,8 +195,6 @@ def _brows(portrait: Portrait) -> str:
     thickness, arch = _FEATURES[portrait.ethnicity].brow
     thickness *= 1.3 if portrait.gender == "male" else 0.8
     inner, middle, outer = _BROW_MOVES[portrait.expression]
-    if portrait.hat != "none":  # a brow must not rise under the brim
-        inner, middle, outer = max(inner, -3.0), max(middle, -3.0), max(outer, 0.0)
     y = 45.5
     brow = f"M70 {y + inner} Q79 {y - arch + middle} 89 {y + 1 + outer}"
     colour = HAIRS[portrait.hair_colour].brow

@@ -12,8 +12,8 @@ from demo_models.renderer import svg
 from demo_models.renderer.palette import GREYING, HAIRS
 
 _FILL: Final = "url(#hair)"
-_BELOW_HATS: Final = "M28 36 H100 C108 40 116 52 118 66 V208 H10 V66 C12 52 20 40 28 36Z"
-"""Where hair shows under a hat: it spreads only below the brim."""
+_HAT_LINE: Final = 36
+"""Under a hat no hair shows above this height."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,29 +27,29 @@ class _Style:
 
 
 _PULLED_BACK: Final = (
-    "M33 60 C27 34 38 13 64 13 C90 13 101 34 95 60 C94 48 88 38 78 32 "
-    "C70 28 58 28 50 32 C40 38 34 48 33 60Z"
+    "M33 60 C27 34 38 13 64 13 C90 13 101 34 95 60 C94 50 88 41 78 36 "
+    "C70 32 58 32 50 36 C40 41 34 50 33 60Z"
 )
 _SIDES: Final = (
     "M32 64 C26 52 29 40 36 31 C39 40 37 52 37 64Z M96 64 C102 52 99 40 92 31 C89 40 91 52 91 64Z"
 )
 _CURTAIN: Final = (
-    "M61 14 C92 6 104 34 100 66 C96 64 94 60 93 55 C90 42 76 34 61 22 "
-    "C54 34 38 42 35 55 C34 60 32 64 28 66 C24 34 36 6 61 14Z"
+    "M61 14 C92 6 104 34 100 66 C96 64 94 60 93 55 C90 44 74 40 61 26 "
+    "C54 40 38 44 35 55 C34 60 32 64 28 66 C24 34 36 6 61 14Z"
 )
 
 _STYLES: Final[Mapping[str, _Style]] = {
     "short": _Style(
         front=(
-            "M33 62 C26 34 36 12 66 11 C94 10 102 34 95 62 L91 60 C91 50 90 42 85 34 "
-            "C74 36 58 35 47 29 C42 36 38 46 37 60Z"
+            "M33 62 C26 34 36 12 66 11 C94 10 102 34 95 62 L91 60 C92 50 90 44 86 38 "
+            "C74 42 58 40 46 32 C42 38 37 46 37 60Z"
         ),
         shine="M46 24 Q56 16 72 17",
     ),
     "pixie": _Style(
         front=(
             "M31 70 C24 36 36 10 66 10 C96 10 104 36 97 70 C93 66 92 58 91 50 "
-            "C90 42 84 36 77 29 C68 35 52 37 41 36 C38 46 36 62 31 70Z"
+            "C88 44 80 40 76 31 C68 42 50 46 38 46 C37 56 36 64 31 70Z"
         ),
         shine="M44 26 Q54 17 68 17",
     ),
@@ -64,8 +64,8 @@ _STYLES: Final[Mapping[str, _Style]] = {
     "balding": _Style(front=_SIDES),
     "buzz cut": _Style(
         front=(
-            "M34 56 C29 32 40 17 64 17 C88 17 99 32 94 56 L91 56 C91 46 89 37 83 32 "
-            "C74 29 54 29 45 32 C39 37 37 46 37 56Z"
+            "M34 56 C29 32 40 17 64 17 C88 17 99 32 94 56 L91 56 C91 46 89 40 84 36 "
+            "C74 33 54 33 44 36 C39 40 37 46 37 56Z"
         ),
         shine="M50 23 Q60 19 70 20",
     ),
@@ -75,8 +75,8 @@ _STYLES: Final[Mapping[str, _Style]] = {
             "C82 104 92 106 102 102 C108 96 109 86 109 66 C109 40 102 9 64 9Z"
         ),
         front=(
-            "M28 84 C22 34 36 11 64 11 C92 11 106 34 100 84 C95 72 94 58 93 46 "
-            "C86 37 76 34 64 34 C52 34 42 37 35 46 C34 58 33 72 28 84Z"
+            "M28 84 C22 34 36 11 64 11 C92 11 106 34 100 84 C95 74 94 60 93 48 "
+            "C84 43 74 42 64 42 C54 42 44 43 35 48 C34 60 33 74 28 84Z"
         ),
         shine="M38 30 Q48 19 64 19",
     ),
@@ -97,8 +97,8 @@ _STYLES: Final[Mapping[str, _Style]] = {
     ),
     "ponytail": _Style(
         front=(
-            "M33 62 C26 34 38 12 66 12 C92 12 102 34 95 60 C93 48 86 38 76 30 "
-            "C66 35 50 36 41 36 C37 44 36 54 33 62Z"
+            "M33 62 C26 34 38 12 66 12 C92 12 102 34 95 60 C93 48 86 40 74 32 "
+            "C64 42 46 42 38 48 C36 54 35 58 33 62Z"
         ),
         back=(
             "M84 12 C110 6 126 28 123 60 C121 84 116 98 104 110 C106 92 104 70 98 54 "
@@ -107,41 +107,14 @@ _STYLES: Final[Mapping[str, _Style]] = {
         shine="M46 26 Q56 18 68 18",
     ),
     "curly": _Style(front="", shine="M46 22 Q54 15 64 15"),
-    "mane": _Style(front="", shine="M46 22 Q54 15 64 15"),
     "afro": _Style(front=_PULLED_BACK),
 }
-
-
-def _ring(
-    centre: tuple[float, float], radius: float, curl: float, start: float, stop: float, count: int
-) -> str:
-    """Returns ``count`` curls on an arc; angles are in degrees, clockwise from the right."""
-    x, y = centre
-    angles = (math.radians(start + (stop - start) * i / (count - 1)) for i in range(count))
-    return "".join(
-        svg.circle(x + radius * math.cos(a), y + radius * math.sin(a), curl, _FILL) for a in angles
-    )
-
-
-_CURLS: Final = _ring((64, 50), 36, 11, -180, 0, 10)
-_MANE: Final = svg.path("M32 50 H96 V108 H32Z", _FILL) + svg.mirrored(
-    "".join(svg.circle(x, y, 12, _FILL) for x, y in ((100, 58), (104, 74), (104, 90), (98, 104)))
-)
-_UNDER_HATS: Final[Mapping[str, str]] = {
-    "afro": svg.mirrored(svg.ellipse(97, 60, 15, 19, _FILL)),
-    "curly": svg.mirrored(
-        "".join(svg.circle(x, y, 8, _FILL) for x, y in ((93, 49), (98, 59), (95, 69)))
-    ),
-    "mane": _MANE,
-    "ponytail": svg.path("M88 62 C112 56 124 80 112 120 C106 106 98 92 84 90Z", _FILL),
-}
-"""Hair that a hat presses into another shape."""
 
 
 def draw_hair_definitions(portrait: Portrait) -> str:
     """Defines the gradient and the clip path that the other hair drawings refer to."""
     hair = HAIRS[portrait.hair_colour]
-    region = svg.path(_BELOW_HATS, "#000")
+    region = svg.rect(-40, _HAT_LINE, 208, 208, "#000")
     stops = (hair.light, hair.base, hair.dark)
     return svg.vertical_gradient("hair", stops, -6, 118) + svg.clip_path("hair-region", region)
 
@@ -149,8 +122,6 @@ def draw_hair_definitions(portrait: Portrait) -> str:
 def draw_back_hair(portrait: Portrait) -> str:
     """Draws the hair behind neck and head."""
     name = _style_name(portrait)
-    if portrait.hat != "none" and name in _UNDER_HATS:
-        return _UNDER_HATS[name]
     dark = HAIRS[portrait.hair_colour].dark
     shapes = svg.path(_STYLES[name].back, _FILL) if _STYLES[name].back else ""
     if name == "long":
@@ -160,21 +131,17 @@ def draw_back_hair(portrait: Portrait) -> str:
     elif name == "afro":
         shapes += _ring((64, 46), 34, 14, -215, 35, 13) + svg.circle(64, 46, 38, _FILL)
     elif name == "curly":
-        shapes += _CURLS
-    elif name == "mane":
-        shapes += _CURLS + _MANE
+        shapes += _curls_behind(portrait.gender)
     return _below_hat(portrait, shapes)
 
 
 def draw_front_hair(portrait: Portrait) -> str:
     """Draws the hair over the head and, where long, over the shoulders."""
     name = _style_name(portrait)
-    if portrait.hat != "none" and name in _UNDER_HATS:
-        return ""
     style = _STYLES[name]
     shapes = svg.path(style.front, _FILL) if style.front else ""
-    if name in ("curly", "mane"):
-        shapes += _ring((64, 52), 34, 10.5, -170, -10, 8) + _ring((64, 42), 24, 8, -150, -30, 4)
+    if name == "curly":
+        shapes += _ring((64, 52), 34, 10.5, -170, -10, 8) + _ring((64, 46), 24, 9, -155, -25, 4)
     if style.locks:
         shapes += svg.path(style.locks, _FILL)
     if style.shine:
@@ -192,8 +159,6 @@ def _below_hat(portrait: Portrait, shapes: str) -> str:
 def _style_name(portrait: Portrait) -> str:
     """Returns the drawn variant of the portrait's hair style."""
     style, old_man = portrait.hair_style, portrait.gender == "male" and portrait.age == "old"
-    if style == "curly" and portrait.gender == "female":
-        return "mane"
     if style == "bald" and portrait.age != "young" and portrait.gender == "male":
         return "balding"
     if style == "short" and portrait.gender == "female":
@@ -213,3 +178,24 @@ def _grey_temples(name: str) -> str:
         return svg.mirrored(svg.path(streak, GREYING, 0.9))
     patch = "M95.5 62 C100 48 98 36 91 27 C85 33 88 40 90.5 47 L91 61Z"
     return svg.mirrored(svg.path(patch, GREYING))
+
+
+def _curls_behind(gender: str) -> str:
+    ring = _ring((64, 50), 36, 11, -180, 0, 10)
+    if gender == "male":
+        return ring
+    sides = "".join(
+        svg.circle(x, y, 12, _FILL) for x, y in ((100, 58), (104, 74), (104, 90), (98, 104))
+    )
+    return ring + svg.mirrored(sides) + svg.path("M32 50 H96 V108 H32Z", _FILL)
+
+
+def _ring(
+    centre: tuple[float, float], radius: float, curl: float, start: float, stop: float, count: int
+) -> str:
+    """Returns ``count`` curls on an arc; angles are in degrees, clockwise from the right."""
+    x, y = centre
+    angles = (math.radians(start + (stop - start) * i / (count - 1)) for i in range(count))
+    return "".join(
+        svg.circle(x + radius * math.cos(a), y + radius * math.sin(a), curl, _FILL) for a in angles
+    )
