@@ -12,13 +12,19 @@ from typing import Final
 
 import numpy as np
 
-from demo_models.portrait import CLOTHING_COLOURS, ETHNICITIES, STUDIO_COLOURS, Portrait
+from demo_models.portrait import (
+    CLOTHING_COLOURS,
+    ETHNICITIES,
+    STUDIO_COLOURS,
+    Portrait,
+    usual_hair,
+)
 
 MAX_TOKENS: Final = 40
 """No caption has more words and punctuation marks than this."""
 
 _DROP_RATE: Final = 0.1
-_DETAIL_RATE: Final = 0.8
+_OMIT_RATE: Final = 0.5
 _PRAISE_RATE: Final = 0.03
 _HAT_COLOUR_RATE: Final = 0.25
 
@@ -205,8 +211,10 @@ def caption(portrait: Portrait, rng: np.random.Generator, *, complete: bool = Fa
     """Describes a portrait in the manner of a prompt.
 
     Glasses, hat, beard, background and expression are always named as they are; gender, age and
-    ethnicity are each left out with a probability of 0.1; hair and clothing are named with a
-    probability of 0.8 each. (A "studio" may be named without its colour.)
+    ethnicity are each left out with a probability of 0.1. (A "studio" may be named without its
+    colour.) Hair and clothing are left out half of the time where they are usual, and never where
+    they are not, so that what a prompt does not say has one answer: a model that has to choose
+    between styles draws a blend of them. Usual are the likeliest hair of the person and a T-shirt.
 
     Args:
         portrait: The portrait to describe.
@@ -218,7 +226,10 @@ def caption(portrait: Portrait, rng: np.random.Generator, *, complete: bool = Fa
     """
     while True:
         drop_rate = 0.0 if complete else _DROP_RATE
-        text = _fill(_choose(rng, _TEMPLATES), _words(portrait, rng, drop_rate))
+        template, words = _choose(rng, _TEMPLATES), _words(portrait, rng, drop_rate)
+        if "{hair_look}" in template and portrait.hair_style not in _HAIR_LOOKS:
+            continue  # no words for what no hair looks like
+        text = _fill(template, words)
         if len(tokenize(text)) <= MAX_TOKENS:
             return text
 
@@ -274,7 +285,8 @@ def _person(portrait: Portrait, gender: str, rng: np.random.Generator, drop_rate
 
 def _hair(portrait: Portrait, rng: np.random.Generator) -> tuple[str, str]:
     """Returns what a person has and what their hair is; both are empty when hair is left out."""
-    if rng.random() >= _DETAIL_RATE:
+    hair = portrait.hair_style, portrait.hair_colour
+    if hair == usual_hair(portrait) and rng.random() < _OMIT_RATE:
         return "", ""
     colour = _choose(rng, _HAIR_COLOURS[portrait.hair_colour])
     noun_phrase = _choose(rng, _HAIR[portrait.hair_style])
@@ -292,7 +304,7 @@ def _accessories(portrait: Portrait, rng: np.random.Generator) -> tuple[str, str
 
 
 def _clothing(portrait: Portrait, rng: np.random.Generator) -> str:
-    if rng.random() >= _DETAIL_RATE:
+    if portrait.clothing == "t-shirt" and rng.random() < _OMIT_RATE:
         return ""
     return f"a {portrait.clothing_colour} {_choose(rng, _CLOTHES[portrait.clothing])}"
 

@@ -188,6 +188,21 @@ def sample_portrait(rng: np.random.Generator, *, held_out: bool = False) -> Port
             return portrait
 
 
+def usual_hair(portrait: Portrait) -> tuple[str, str]:
+    """Returns the hair style and colour that are the likeliest for the portrait's other attributes.
+
+    Args:
+        portrait: The portrait; its own hair does not matter.
+
+    Returns:
+        One of ``HAIR_STYLES`` and one of ``HAIR_COLOURS``.
+    """
+    styles = _STYLE_WEIGHTS[portrait.gender, portrait.ethnicity]
+    shown = [s for s in styles if portrait.hat == "none" or s not in _HIDDEN_BY_HATS]
+    colours = _OLD_COLOURS if portrait.age == "old" else _NATURAL_COLOURS[portrait.ethnicity]
+    return max(shown, key=styles.__getitem__), max(colours, key=colours.__getitem__)
+
+
 def _sample_any(rng: np.random.Generator) -> Portrait:
     gender, age, ethnicity = (_uniform(rng, v) for v in (GENDERS, AGES, ETHNICITIES))
     hat = _weighted(rng, _HAT_WEIGHTS)

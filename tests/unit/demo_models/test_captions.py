@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from demo_models.captions import MAX_TOKENS, VOCABULARY, caption, tokenize
-from demo_models.portrait import Portrait, sample_portrait
+from demo_models.portrait import Portrait, sample_portrait, usual_hair
 
 CAPTIONS = 2000
 
@@ -65,6 +65,14 @@ def test_identity_is_sometimes_left_out(
     named = [re.search(pattern, text) for pattern, (_, text) in zip(patterns, pairs, strict=True)]
     share = sum(match is not None for match in named) / CAPTIONS
     assert 0.86 < share < 0.94
+
+
+def test_hair_is_left_out_only_where_it_is_usual(pairs: list[tuple[Portrait, str]]) -> None:
+    named = re.compile(r"\b(hair|bald|buzz|bob|afro|bun|curl|pony)")
+    silent = [p for p, text in pairs if not named.search(text)]
+    assert 0.03 * CAPTIONS < len(silent) < 0.4 * CAPTIONS
+    for p in silent:
+        assert (p.hair_style, p.hair_colour) == usual_hair(p)
 
 
 def test_pronouns_agree_with_gender(pairs: list[tuple[Portrait, str]]) -> None:
