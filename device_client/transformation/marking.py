@@ -36,7 +36,9 @@ def mark(text: str, lexicon: Lexicon) -> Line:
         line.add_all(tokens, done, place)
         gap = tokens.gaps[place]
         surface = tokens.text(place, end)
-        if not entry.name or _add_article(line, entry, gap, surface, lexicon):
+        if entry.name and _is_told_already(line, lexicon):
+            line.pop()
+        elif not entry.name or _add_article(line, entry, gap, surface, lexicon):
             _add_entry(line, entry, surface, " " if entry.name else gap, lexicon)
         done = end
     line.add_all(tokens, done, len(tokens.keys))
@@ -154,18 +156,23 @@ def _is_noun(entry: Entry) -> bool:
     return last.text in PERSONS or (last.form is not None and last.form.role in HEADS)
 
 
+def _is_told_already(line: Line, lexicon: Lexicon) -> bool:
+    """Tells "a woman named Ann" and "a dog named Rex" from "a nurse named Ann"."""
+    if len(line.keys) < 2 or line.keys[-1] not in {"named", "called"}:
+        return False
+    before, key = line.marks[-2], line.keys[-2]
+    if before is not None:
+        return before.form.role in HEADS and before.form.attribute == "gender"
+    return key in lexicon.animals or (key in lexicon.things and key not in lexicon.persons)
+
+
 def _add_article(line: Line, entry: Entry, gap: str, surface: str, lexicon: Lexicon) -> bool:
     """Puts "a" before a name's noun; tells whether the noun may follow.
 
     It may not beside another noun for the same person: "queen elizabeth".
     """
-    is_named = line.keys[-1:] in (["named"], ["called"])
-    if is_named:
-        line.pop()
     before = line.marks[-1] if line.marks else None
     key = line.keys[-1] if line.keys else ","
-    if is_named and not before and key.isalpha() and key not in lexicon.context.article_after:
-        return False  # "a dog named Rex"
     if (before and before.form.role in HEADS) or key in lexicon.persons:
         return False
     if not before and (not key.isalpha() or key in lexicon.context.article_after):

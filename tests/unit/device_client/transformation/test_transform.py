@@ -32,6 +32,8 @@ def own_candidate(hidden: Transformation) -> str:
         ("an asian male in his 20s", "a [age] [ethnicity] [female/male]"),
         ("a boy named Max on a swing", "a [age] [woman/man] on a swing"),
         ("a dog named Charlie", "a dog"),
+        ("a nurse named Ann in a dress", "a nurse named [woman/man] in an outfit"),
+        ("a man with a salt and pepper beard", "a [woman/man]"),
         ("my uncle bob, grilling", "my [aunt/uncle], grilling"),
         ("a man without a beard", "a [woman/man]"),
         ("a man with a man bun", "a [woman/man] with a bun"),
