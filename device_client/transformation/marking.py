@@ -9,12 +9,13 @@ from device_client.transformation.animals import PERSONS, is_of_animal, without_
 from device_client.transformation.forms import HEADS, Form, Mark, Role
 from device_client.transformation.lexicon.model import Entry, Item, Lexicon, find_entry
 from device_client.transformation.morphology import derive
-from device_client.transformation.names import Span, find_names
+from device_client.transformation.names import Span, as_adjectives, find_names
 from device_client.transformation.noun_phrase import is_modifier
 from device_client.transformation.tokens import Line, Tokens, cut, fold, starts_with_vowel_sound
 
 _NOTHING = (Item("", Form("age", Role.HINT, (), "")),)
 _ENDS = frozenset(".!?")
+_NAMING = frozenset({"named", "called"})
 _MIN_UNKNOWN_LETTERS = 4
 _SHE_WOLF = re.compile(r"\b(s?he)-(?=[^\W\d_])(?!s?he\b)", re.IGNORECASE)
 
@@ -36,10 +37,10 @@ def mark(text: str, lexicon: Lexicon) -> Line:
         line.add_all(tokens, done, place)
         gap = tokens.gaps[place]
         surface = tokens.text(place, end)
-        if entry.name and _is_told_already(line, lexicon):
-            line.pop()
-        elif not entry.name or _add_article(line, entry, gap, surface, lexicon):
-            _add_entry(line, entry, surface, " " if entry.name else gap, lexicon)
+        if entry.name:
+            _add_name(line, entry, gap, surface, lexicon)
+        else:
+            _add_entry(line, entry, surface, gap, lexicon)
         done = end
     line.add_all(tokens, done, len(tokens.keys))
     return line
@@ -75,7 +76,7 @@ def _found(tokens: Tokens, lexicon: Lexicon) -> Iterator[tuple[int, int, Entry]]
         span = names.get(place)
         if span is not None and not _is_thing(entry, end, span):
             done = span.end
-            entry = Entry((), span.kind.items, name=True) if span.kind else None
+            entry = Entry((), span.kind.items, name=True, after=True) if span.kind else None
         elif entry is None:
             done, entry = place + 1, _derived(keys[place], lexicon)
         else:
@@ -156,30 +157,50 @@ def _is_noun(entry: Entry) -> bool:
     return last.text in PERSONS or (last.form is not None and last.form.role in HEADS)
 
 
-def _is_told_already(line: Line, lexicon: Lexicon) -> bool:
-    """Tells "a woman named Ann" and "a dog named Rex" from "a nurse named Ann"."""
-    if len(line.keys) < 2 or line.keys[-1] not in {"named", "called"}:
+def _add_name(line: Line, entry: Entry, gap: str, surface: str, lexicon: Lexicon) -> None:
+    """Adds what a name stands for.
+
+    "Ann" is a woman; "nurse Ann" and "a nurse named Ann" are a female nurse. "A dog named Rex" and
+    "scientists Ann and Bob" only lose the name.
+    """
+    if _named_thing(line, lexicon):
+        line.pop()
+        return
+    if len(line.keys) > 1 and line.keys[-1] in _NAMING and _is_person_noun(line, -2, lexicon):
+        line.pop()
+    if not line.keys or not _is_person_noun(line, -1, lexicon):
+        _add_article(line, entry, gap, surface, lexicon)
+        _add_entry(line, entry, surface, " ", lexicon)
+    elif not _is_plural(line, lexicon) and (items := as_adjectives(entry.items, lexicon)):
+        _add_entry(line, Entry((), items, after=True), surface, " ", lexicon)
+
+
+def _named_thing(line: Line, lexicon: Lexicon) -> bool:
+    """Tells "a dog named" from "a nurse named"."""
+    if len(line.keys) < 2 or line.keys[-1] not in _NAMING:
         return False
-    before, key = line.marks[-2], line.keys[-2]
-    if before is not None:
-        return before.form.role in HEADS and before.form.attribute == "gender"
+    key = line.keys[-2]
     return key in lexicon.animals or (key in lexicon.things and key not in lexicon.persons)
 
 
-def _add_article(line: Line, entry: Entry, gap: str, surface: str, lexicon: Lexicon) -> bool:
-    """Puts "a" before a name's noun; tells whether the noun may follow.
+def _is_person_noun(line: Line, place: int, lexicon: Lexicon) -> bool:
+    mark = line.marks[place]
+    return line.keys[place] in lexicon.persons or (mark is not None and mark.form.role in HEADS)
 
-    It may not beside another noun for the same person: "queen elizabeth".
-    """
+
+def _is_plural(line: Line, lexicon: Lexicon) -> bool:
+    mark = line.marks[-1]
+    return lexicon.persons[line.keys[-1]] if mark is None else mark.form.role is Role.PLURAL
+
+
+def _add_article(line: Line, entry: Entry, gap: str, surface: str, lexicon: Lexicon) -> None:
+    """Puts "a" before a name's noun, unless the line has a determiner there."""
     before = line.marks[-1] if line.marks else None
     key = line.keys[-1] if line.keys else ","
-    if (before and before.form.role in HEADS) or key in lexicon.persons:
-        return False
     if not before and (not key.isalpha() or key in lexicon.context.article_after):
         article = "an" if starts_with_vowel_sound(entry.items[0].text or "x") else "a"
         capital = surface[0].isupper() and (not line.keys or key in _ENDS)
         line.add(gap, article.capitalize() if capital else article, article)
-    return True
 
 
 def _add_entry(line: Line, entry: Entry, surface: str, gap: str, lexicon: Lexicon) -> None:

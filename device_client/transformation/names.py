@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from device_client.transformation.credits import credited_places, is_family_name, is_name
-from device_client.transformation.lexicon.model import Lexicon, NameKind
+from device_client.transformation.forms import Role
+from device_client.transformation.lexicon.model import Item, Lexicon, NameKind
 from device_client.transformation.tokens import Tokens
 
 _MAX_TITLED = 4
@@ -68,7 +69,26 @@ def _titled(tokens: Tokens, place: int, lexicon: Lexicon) -> Span | None:
     end = start
     while end - start < _MAX_TITLED and _follows_title(tokens, end, start, lexicon):
         end += 1
-    return Span(end, kind) if end > start else None
+    return Span(end, _with_given_name(kind, tokens, start, end, lexicon)) if end > start else None
+
+
+def _with_given_name(
+    title: NameKind, tokens: Tokens, start: int, end: int, lexicon: Lexicon
+) -> NameKind:
+    """Adds the gender of "Dr. Emily Watson", of which the title tells nothing."""
+    given = lexicon.first_names.get(tokens.keys[start])
+    if given is None or (given.weak and end == start + 1) or any(item.form for item in title.items):
+        return title
+    return NameKind(title.items + as_adjectives(given.kind.items, lexicon))
+
+
+def as_adjectives(items: tuple[Item, ...], lexicon: Lexicon) -> tuple[Item, ...]:
+    """Returns the adjectives for what the nouns of a name tell: "female" for "woman"."""
+    return tuple(
+        Item("", lexicon.forms[item.form.attribute, Role.ADJECTIVE], item.value)
+        for item in items
+        if item.form is not None
+    )
 
 
 def _follows_title(tokens: Tokens, place: int, start: int, lexicon: Lexicon) -> bool:
