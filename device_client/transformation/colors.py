@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from device_client.transformation.forms import HEADS, HINTS, Role
 from device_client.transformation.lexicon.model import Lexicon
-from device_client.transformation.noun_phrase import Found, described_by, is_noun
+from device_client.transformation.noun_phrase import Found, described_by, is_noun, is_person_noun
 from device_client.transformation.tokens import Line
 
 _MAX_BETWEEN = 3
@@ -131,8 +131,8 @@ def _is_person(line: Line, place: int, lexicon: Lexicon, *, is_subject: bool) ->
 def _means_person(line: Line, place: int, lexicon: Lexicon) -> bool:
     """Tells whether the last noun that "they" can mean is a person."""
     for here in range(place - 1, -1, -1):
-        mark, key = line.marks[here], line.keys[here]
-        if (mark is not None and mark.form.role in HEADS) or key in lexicon.persons:
+        key = line.keys[here]
+        if is_person_noun(line, here, lexicon):
             return True
         if key in lexicon.things or key in lexicon.animals:
             return False

@@ -10,12 +10,14 @@ from device_client.transformation.forms import HEADS, Form, Mark, Role
 from device_client.transformation.lexicon.model import Entry, Item, Lexicon, find_entry
 from device_client.transformation.morphology import derive
 from device_client.transformation.names import Span, as_adjectives, find_names
-from device_client.transformation.noun_phrase import is_modifier
+from device_client.transformation.noun_phrase import is_modifier, is_person_noun
 from device_client.transformation.tokens import Line, Tokens, cut, fold, starts_with_vowel_sound
 
 _NOTHING = (Item("", Form("age", Role.HINT, (), "")),)
 _ENDS = frozenset(".!?")
 _NAMING = frozenset({"named", "called"})
+_OWNING = frozenset({"my", "our", "your", "their", "its", "s", "'"})
+_RELATIVES = {"relative": ("woman", "person"), "relatives": ("women", "people")}
 _MIN_UNKNOWN_LETTERS = 4
 _SHE_WOLF = re.compile(r"\b(s?he)-(?=[^\W\d_])(?!s?he\b)", re.IGNORECASE)
 
@@ -40,7 +42,7 @@ def mark(text: str, lexicon: Lexicon) -> Line:
         if entry.name:
             _add_name(line, entry, gap, surface, lexicon)
         else:
-            _add_entry(line, entry, surface, gap, lexicon)
+            _add_entry(line, _without_relation(entry, line, lexicon), surface, gap, lexicon)
         done = end
     line.add_all(tokens, done, len(tokens.keys))
     return line
@@ -166,13 +168,38 @@ def _add_name(line: Line, entry: Entry, gap: str, surface: str, lexicon: Lexicon
     if _named_thing(line, lexicon):
         line.pop()
         return
-    if len(line.keys) > 1 and line.keys[-1] in _NAMING and _is_person_noun(line, -2, lexicon):
+    if line.keys and line.keys[-1] in _NAMING and is_person_noun(line, len(line.keys) - 2, lexicon):
         line.pop()
-    if not line.keys or not _is_person_noun(line, -1, lexicon):
+    if not is_person_noun(line, len(line.keys) - 1, lexicon):
         _add_article(line, entry, gap, surface, lexicon)
         _add_entry(line, entry, surface, " ", lexicon)
     elif not _is_plural(line, lexicon) and (items := as_adjectives(entry.items, lexicon)):
         _add_entry(line, Entry((), items, after=True), surface, " ", lexicon)
+
+
+def _without_relation(entry: Entry, line: Line, lexicon: Lexicon) -> Entry:
+    """Reads "a grandmother" as "an old woman"; "my grandmother" stays an "old female relative".
+
+    Nobody writes "a middle-aged female relative", so a set of those would tell who was meant.
+    """
+    *others, noun = entry.items
+    if noun.text not in _RELATIVES or len(others) == 0 or _is_owned(line, lexicon):
+        return entry
+    if others[-1].form is None or others[-1].form.attribute != "gender":
+        return Entry(entry.rest, (*others, Item(_RELATIVES[noun.text][1])), strong=entry.strong)
+    known = lexicon.entries[_RELATIVES[noun.text][0]][-1].items[0]
+    named = Item("", known.form, others.pop().value)
+    return Entry(entry.rest, (*others, named), strong=entry.strong)
+
+
+def _is_owned(line: Line, lexicon: Lexicon) -> bool:
+    """Tells "her dear" from "a dear"."""
+    for key, mark in zip(reversed(line.keys), reversed(line.marks), strict=True):
+        if mark is None and key not in lexicon.describing:
+            return key in _OWNING
+        if mark is not None and mark.form.role is not Role.ADJECTIVE:
+            return mark.form.role is Role.OBLIQUE
+    return False
 
 
 def _named_thing(line: Line, lexicon: Lexicon) -> bool:
@@ -181,11 +208,6 @@ def _named_thing(line: Line, lexicon: Lexicon) -> bool:
         return False
     key = line.keys[-2]
     return key in lexicon.animals or (key in lexicon.things and key not in lexicon.persons)
-
-
-def _is_person_noun(line: Line, place: int, lexicon: Lexicon) -> bool:
-    mark = line.marks[place]
-    return line.keys[place] in lexicon.persons or (mark is not None and mark.form.role in HEADS)
 
 
 def _is_plural(line: Line, lexicon: Lexicon) -> bool:

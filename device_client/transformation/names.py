@@ -12,12 +12,14 @@ from device_client.transformation.tokens import Tokens
 _MAX_TITLED = 4
 _MAX_TOKENS = 8
 _NAMED = frozenset(
-    {"friend", "friends", "colleague", "partner"}
-    | {"queen", "king", "princess", "prince", "duchess", "duke", "sister", "brother", "mother"}
-    | {"father", "grandma", "grandpa", "wife", "husband", "girlfriend", "boyfriend", "daughter"}
-    | {"son"}
+    {"friends", "colleague", "partner"}
+    | {"queen", "king", "princess", "prince", "duchess", "duke", "mother", "father"}
 )
-_SURELY_NAMED = frozenset({"named", "called", "aunt", "auntie", "uncle"})
+_KIN = frozenset(
+    {"aunt", "auntie", "uncle", "sister", "brother", "daughter", "son", "grandma", "grandpa"}
+    | {"wife", "husband", "girlfriend", "boyfriend", "friend"}
+)
+_SURELY_NAMED = _KIN | {"named", "called"}
 _NO_INITIALS = frozenset({"a", "i", "s"})
 
 
@@ -144,8 +146,13 @@ def _is_person(tokens: Tokens, place: int, lexicon: Lexicon) -> bool:
     is_doing = following.endswith("ing") and following not in lexicon.context.no_gerunds
     acts = is_doing or following == "'" or following in lexicon.verb_forms
     if before in _SURELY_NAMED:
-        return True
+        return tokens.texts[place].istitle() or not _is_verb(tokens.keys[place], lexicon)
     return tokens.texts[place].istitle() and (acts or before in _NAMED)
+
+
+def _is_verb(key: str, lexicon: Lexicon) -> bool:
+    """Tells "my brother drew a cat" from "my brother mark": verbs that fit one person."""
+    return key in lexicon.verb_forms or key == "will"
 
 
 def _continues(tokens: Tokens, place: int, lexicon: Lexicon) -> bool:

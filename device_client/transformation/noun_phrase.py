@@ -73,6 +73,14 @@ def described_by(line: Line, place: int, lexicon: Lexicon) -> tuple[Found, int]:
     return _unknown_noun(line, scan.last, lexicon)
 
 
+def is_person_noun(line: Line, place: int, lexicon: Lexicon) -> bool:
+    """Tells whether a noun for a person stands at a place, which may lie outside the line."""
+    if not 0 <= place < len(line.keys):
+        return False
+    mark = line.marks[place]
+    return line.keys[place] in lexicon.persons or (mark is not None and mark.form.role in HEADS)
+
+
 def _at_mark(mark: Mark, here: int, scan: _Scan, lexicon: Lexicon) -> Found | None:
     """Judges a marked word: a noun, an end, or None for one to pass."""
     role = mark.form.role

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from device_client.transformation.forms import HEADS, PRONOUNS, Mark, Role
 from device_client.transformation.lexicon.model import Lexicon
-from device_client.transformation.noun_phrase import Found, described_by
+from device_client.transformation.noun_phrase import Found, described_by, is_person_noun
 from device_client.transformation.tokens import Line
 
 _ARTICLES = frozenset({"a", "an", "the"})
@@ -127,7 +127,7 @@ def _noun_after(line: Line, place: int, lexicon: Lexicon) -> int:
     """Returns the place of the noun that an article belongs to, or -1 if it is no person's."""
     for here in range(place + 1, len(line.keys)):
         mark, key = line.marks[here], line.keys[here]
-        if key in lexicon.persons or (mark and mark.form.role in HEADS):
+        if is_person_noun(line, here, lexicon):
             return here
         if not mark and (not key.isalpha() or key in lexicon.context.boundaries):
             break

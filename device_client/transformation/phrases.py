@@ -11,6 +11,7 @@ from device_client.transformation.noun_phrase import (
     has_object,
     is_modifier,
     is_noun,
+    is_person_noun,
 )
 from device_client.transformation.tokens import Line
 from device_client.transformation.traits import hidden_attributes, settle_traits
@@ -306,7 +307,7 @@ def _person_before(line: Line, place: int, lexicon: Lexicon) -> int:
             return -1
         if mark is not None and mark.form.role in PRONOUNS:
             return -1
-        if (mark is not None and mark.form.role in HEADS) or line.keys[here] in lexicon.persons:
+        if is_person_noun(line, here, lexicon):
             return here
         if mark is not None and _is_male(line, here, mark, lexicon):
             return here

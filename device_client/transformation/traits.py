@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from device_client.transformation.forms import HINTS, Mark, Role
 from device_client.transformation.lexicon.model import Lexicon
+from device_client.transformation.noun_phrase import is_person_noun
 from device_client.transformation.tokens import Line
 
 _MAX_ADJECTIVES = 4
 _ENDS = frozenset(".;!?")
+_IS = frozenset({"is", "are", "was", "were"})
 
 
 def settle_traits(line: Line, lexicon: Lexicon) -> None:
@@ -47,11 +49,31 @@ def hidden_attributes(line: Line, without: set[int] | None = None) -> set[str]:
 
 
 def _replace(line: Line, place: int, words: str, lexicon: Lexicon) -> None:
+    if not words:
+        line.drop_with_adverbs(place, lexicon.context.adverbs)
+        words = _predicate(line, place, lexicon)
     if words:
         line.dropped.add(place)
         line.inserted.setdefault(place, []).extend(words.split())
-    else:
-        line.drop_with_adverbs(place, lexicon.context.adverbs)
+
+
+def _predicate(line: Line, place: int, lexicon: Lexicon) -> str:
+    """Returns "shown" where an adjective that is left out was all that was said: "he is bald".
+
+    Of "is pregnant and happy" the "and" goes with it.
+    """
+    start = place
+    while start and start - 1 in line.dropped:
+        start -= 1
+    before, following = line.keys[start - 1] if start else "", line.key_after(place)
+    ends = not following.isalpha() or following in lexicon.context.boundaries
+    if before == "and" and (ends or is_person_noun(line, place + 1, lexicon)):
+        line.dropped.add(start - 1)
+    elif before in _IS and following == "and":
+        line.dropped.add(place + 1)
+    elif before in _IS and ends:
+        return "shown"
+    return ""
 
 
 def _replace_origin(line: Line, place: int, mark: Mark, lexicon: Lexicon) -> None:
