@@ -39,11 +39,16 @@ def test_a_block_shares_what_is_left() -> None:
     assert (len(posterior), posterior.sum()) == (5, pytest.approx(1))
 
 
-def test_words_that_hint_shrink_it() -> None:
-    plain = effective_set(transform("a person and a woman").skeleton)
-    telling = effective_set(transform("a beautiful woman, elegant dress, pretty face").skeleton)
-    assert telling.largest_posterior > plain.largest_posterior
-    assert telling.size < plain.size
+def test_words_that_hint_move_the_posterior() -> None:
+    telling = "a beautiful woman, elegant dress, pretty face"
+    female, _ = load_prior().posterior(transform("a person and a woman").skeleton)
+    assert load_prior().posterior(transform(telling).skeleton)[0] > 1.5 * female
+
+
+def test_uneven_candidates_count_for_fewer() -> None:
+    skeleton = transform("a beautiful woman, elegant dress, pretty face").skeleton
+    found = effective_set(skeleton)
+    assert 1 / found.largest_posterior < found.size < skeleton.n
 
 
 def test_a_warning_needs_a_secret_and_a_threshold() -> None:
