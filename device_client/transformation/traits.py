@@ -9,6 +9,11 @@ from device_client.transformation.tokens import Line
 
 _MAX_ADJECTIVES = 4
 _ENDS = frozenset(".;!?")
+_FLOWING = frozenset(
+    {"running", "dripping", "flowing", "blowing", "streaming", "hanging", "falling", "reaching"}
+)
+"""What a beard or mascara does, and not the person whose it is."""
+
 _IS = frozenset({"is", "are", "was", "were"})
 
 
@@ -112,6 +117,10 @@ def _cut_phrase(line: Line, place: int, lexicon: Lexicon) -> bool:
     if goes_on and not following.endswith("ing"):
         line.dropped.add(place)
         return True
+    if following in _FLOWING and before == ",":
+        end = _end_of_clause(line, place)
+        line.dropped.update(range(start - 1, end))
+        return True
     if before not in lexicon.context.phrase_starts:
         return False
     if following == "and" and before not in {"and", ","}:
@@ -119,6 +128,12 @@ def _cut_phrase(line: Line, place: int, lexicon: Lexicon) -> bool:
     else:
         line.dropped.update(range(max(start - 1, 0), place + 1))
     return True
+
+
+def _end_of_clause(line: Line, place: int) -> int:
+    """Returns the place of the next comma or full stop, or of the end."""
+    ends = (at for at in range(place, len(line.keys)) if line.keys[at] in _ENDS | {","})
+    return next(ends, len(line.keys))
 
 
 def _is_adjective(line: Line, place: int, lexicon: Lexicon) -> bool:

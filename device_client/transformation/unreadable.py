@@ -6,6 +6,7 @@ import re
 import unicodedata
 
 from device_client.transformation.lexicon.model import Lexicon
+from device_client.transformation.tokens import fold
 from obclip.errors import PromptRefused
 
 MAX_CHARACTERS = 4000
@@ -43,7 +44,7 @@ def refuse_unreadable(text: str, lexicon: Lexicon) -> None:
         raise PromptRefused("it loads a model by a tag", "remove the tag in angle brackets")
     if any(sign in text for sign in "{[$_") and _WILDCARD.search(text):
         raise PromptRefused("it has a wildcard or alternatives", "choose one and write it out")
-    folded = text.lower()
+    folded = fold(text)
     hidden = {match[0].translate(_LEET) for match in _MIXED.finditer(folded)}
     for match in _SPACED.finditer(folded):
         hidden |= _parts(match[0].replace(" ", ""))

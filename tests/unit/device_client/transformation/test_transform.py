@@ -48,6 +48,10 @@ def own_candidate(hidden: Transformation) -> str:
         ("a man, he is bald", "a [woman/man], [she/he] is shown"),
         ("she is pregnant and happy", "[she/he] is happy"),
         ("a tall and bald man", "a tall [woman/man]"),
+        # what a trait does goes with it, what its person does stays
+        ("a woman crying, mascara running down her face", "a [woman/man] crying"),
+        ("an old man, long beard flowing in the wind, at sea", "a [age] [woman/man], at sea"),
+        ("an old man, long beard wearing a hat", "a [age] [woman/man] wearing a hat"),
         ("kindergarten girl drawing", "[age] [female/male] student drawing"),
         ("a fireman on a ladder", "a [female/male] firefighter on a ladder"),
         ("an american diner with a waitress", "an american diner with a [waitress/waiter]"),

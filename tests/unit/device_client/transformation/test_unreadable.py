@@ -21,6 +21,8 @@ from device_client.transformation import TransformationRefused, transform
         "a (fe)male doctor",
         "a w*man",
         "a g.i.r.l",
+        "a w\u00f6-man",
+        "H\u00c85 runs",
         "word " * 2000,
     ],
 )
