@@ -129,14 +129,22 @@ class _Reader:
         return skeleton.in_block(next(number for number, block in blocks if index in block)), index
 
     def is_closed(self, skeleton: Skeleton) -> bool:
-        """Tells whether every candidate leads back to the skeleton, and no two are equal."""
+        """Tells whether every candidate leads back to the skeleton, and no two are equal.
+
+        One that would be refused leads nowhere: of "her5" and "his5" the first looks disguised, so
+        whoever sends the two must have meant the second.
+        """
         candidates = skeleton.candidates()
         again = (self._read_again(text) for text in candidates)
         wanted = ((skeleton, member) for member in skeleton.members)
-        return len(set(candidates)) == len(candidates) and _all_equal(again, wanted)
+        try:
+            return len(set(candidates)) == len(candidates) and _all_equal(again, wanted)
+        except PromptRefused:
+            return False
 
     def _read_again(self, candidate: str) -> tuple[Skeleton, int]:
         text = canonicalise(candidate, self.lexicon.pictures)
+        refuse_unreadable(text, self.lexicon)
         return self.block_of(*self.read_all(text))
 
     def check_law(self, skeleton: Skeleton) -> None:

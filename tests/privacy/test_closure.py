@@ -91,6 +91,30 @@ def test_word_salad_is_closed_or_refused(prompt: str) -> None:
     refused_or_closed(prompt)
 
 
+def disturbed(words: list[str], signs: list[tuple[int, str]]) -> str:
+    """Returns the words with signs put in anywhere: "her5" and "wo-man"."""
+    text = " ".join(words)
+    for place, sign in signs:
+        at = place % (len(text) + 1)
+        text = text[:at] + sign + text[at:]
+    return text
+
+
+SIGNS = st.tuples(st.integers(0, 99), st.sampled_from("0134579.-_'!*()/&\u00e9\u00d6\u0131 "))
+
+
+@given(
+    st.builds(
+        disturbed,
+        st.lists(st.sampled_from(WORDS), min_size=1, max_size=4),
+        st.lists(SIGNS, min_size=1, max_size=3),
+    )
+)
+@settings(max_examples=300, deadline=None)
+def test_disturbed_words_are_closed_or_refused(prompt: str) -> None:
+    refused_or_closed(prompt)
+
+
 @given(st.lists(st.sampled_from(WORDS), min_size=1, max_size=10).map(" ".join), st.integers(2, 9))
 @settings(max_examples=80, deadline=None)
 def test_blocks_are_closed_or_refused(prompt: str, most: int) -> None:

@@ -38,6 +38,13 @@ def test_letters_that_only_look_foreign_are_read(prompt: str) -> None:
     assert transform(prompt).skeleton.n > 1
 
 
+def test_a_candidate_that_would_be_refused_refuses_the_set() -> None:
+    """The service would know who cannot have typed it."""
+    for prompt in ("her5 in a garden", "his5 in a garden", "a lady lady5 in a garden"):
+        with pytest.raises(TransformationRefused):
+            transform(prompt)
+
+
 def test_a_refusal_quotes_nothing() -> None:
     with pytest.raises(TransformationRefused) as refusal:
         transform("a secret w0man")
