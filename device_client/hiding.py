@@ -53,9 +53,10 @@ def hide(prompt: str, settings: HidingSettings) -> HiddenPrompt:
     budget = settings.budget
     if budget is None:
         return HiddenPrompt(whole, is_cut=False)
-    candidates = whole.skeleton.candidates()
-    if budget.fits(candidates):
-        budget.check_distinct(candidates)
+    # All combinations decide, not the block's: a cut that some blocks need would tell that the
+    # block was one of those, beside what its number tells.
+    if budget.fits(whole.skeleton.in_block(None).candidates()):
+        budget.check_distinct(whole.skeleton.candidates())
         return HiddenPrompt(whole, is_cut=False)
     return HiddenPrompt(_transform(prompt, settings, budget), is_cut=True)
 

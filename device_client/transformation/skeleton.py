@@ -106,8 +106,8 @@ class Skeleton:
         )
         return replace(self, pieces=moved, slots=tuple(self.slots[slot] for slot in used))
 
-    def in_block(self, block: int) -> Skeleton:
-        """Returns this skeleton with the candidates of one block alone."""
+    def in_block(self, block: int | None) -> Skeleton:
+        """Returns this skeleton with the candidates of one block alone, or with all of them."""
         return replace(self, block=block)
 
     @property

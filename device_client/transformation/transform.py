@@ -119,12 +119,10 @@ class _Reader:
 
     def block_of(self, skeleton: Skeleton, values: tuple[int, ...]) -> tuple[Skeleton, int]:
         """Returns the skeleton with the block that holds these values, and their place."""
-        sizes = tuple(len(slot.values) for slot in skeleton.slots)
-        index = 0
-        for value, size in zip(values, sizes, strict=True):
-            index = index * size + value
+        index = _place_of(skeleton, values)
         if skeleton.total <= self.max_candidates:
             return skeleton, index
+        sizes = tuple(len(slot.values) for slot in skeleton.slots)
         blocks = enumerate(partition(sizes, self.max_candidates))
         return skeleton.in_block(next(number for number, block in blocks if index in block)), index
 
@@ -136,7 +134,8 @@ class _Reader:
         """
         candidates = skeleton.candidates()
         again = (self._read_again(text) for text in candidates)
-        wanted = ((skeleton, member) for member in skeleton.members)
+        whole = skeleton.in_block(None)  # equal places of it lie in equal blocks
+        wanted = ((whole, member) for member in skeleton.members)
         try:
             return len(set(candidates)) == len(candidates) and _all_equal(again, wanted)
         except PromptRefused:
@@ -145,7 +144,8 @@ class _Reader:
     def _read_again(self, candidate: str) -> tuple[Skeleton, int]:
         text = canonicalise(candidate, self.lexicon.pictures)
         refuse_unreadable(text, self.lexicon)
-        return self.block_of(*self.read_all(text))
+        skeleton, values = self.read_all(text)
+        return skeleton, _place_of(skeleton, values)
 
     def check_law(self, skeleton: Skeleton) -> None:
         """Reads every candidate again; the verdict depends on the skeleton alone.
@@ -157,6 +157,14 @@ class _Reader:
             raise PromptRefused("its candidates do not all lead back to it", _REMEDY)
         if _public_negative(self.negative_prompt, self.lexicon) != self.negative_prompt:
             raise PromptRefused("its negative prompt does not lead back to itself", _REMEDY)
+
+
+def _place_of(skeleton: Skeleton, values: tuple[int, ...]) -> int:
+    """Returns the place of these values in the canonical order of all combinations."""
+    place = 0
+    for value, slot in zip(values, skeleton.slots, strict=True):
+        place = place * len(slot.values) + value
+    return place
 
 
 def _all_equal(

@@ -14,15 +14,20 @@ MAX_CHARACTERS = 4000
 _TAG = re.compile(r"<[^<>]*:[^<>]*>|</?\w+>")
 _WILDCARD = re.compile(r"__[\w/-]+__|\{[^{}]*\|[^{}]*\}|\[[^\[\]]*\|[^\[\]]*\]|\$\{?\w+")
 _MIXED = re.compile(r"(?<!\w)(?!\d+(?:girl|boy)s?\b)(?=\w*[^\W\d_])[\w@$!]*[\d@$][\w@$!]*(?!\w)")
-_SPACED = re.compile(r"(?<!\w)(?:[a-z] ){2,}[a-z](?!\w)")
+_SPACED = re.compile(r"(?<!\w)(?:[a-z] )+[a-z](?!\w)")
 _CUT = re.compile(r"(?<!\w)[a-z]+(?:[-*_.()\[\]/|~^]+[a-z]+)+(?!\w)")
 _SIGNS = re.compile(r"[^a-z]+")
-_CORE = re.compile("(?:fe)?males?|(?:wo)?m[ae]n|girls?|boys?|lad(?:y|ies)")
+_CORE = re.compile("(?:fe)?males?|(?:gentle)?(?:wo)?m[ae]n|girls?|boys?|lad(?:y|ies|s)")
 _STARRED = re.compile(
-    r"w\*m\*n|w\*m[ae]n|wom\*n|m\*n|g\*rls?|b\*ys?|f\*males?|m\*les?|l\*d(?:y|ies)"
+    r"w\*m\*n|w\*m[ae]n|wom\*n|m\*n|g\*rls?|b\*ys?|f\*males?|m\*les?|l\*d(?:y|ies|s)"
+    r"|g\*ntle(?:wo)?m[ae]n|gentlem\*n|gentlewom\*n"
 )
 _LONGEST = 20  # letters of a word that single letters may spell
-_LEET = str.maketrans("013457@$!", "oieastasi")
+_LEET = tuple(str.maketrans("013457@$!68", f"o{one}eastas{one}bb", "") for one in "il")
+"""What digits and signs may stand for."""
+_PLURAL_SIGNS = "5$"
+"""Signs for an "s" that may make a word of another: "5he", "Mr5"."""
+_SPACED_PAIRS = frozenset({"he", "mr", "ms"})
 _REMEDY = "write it in plain English words"
 
 
@@ -45,9 +50,13 @@ def refuse_unreadable(text: str, lexicon: Lexicon) -> None:
     if any(sign in text for sign in "{[$_") and _WILDCARD.search(text):
         raise PromptRefused("it has a wildcard or alternatives", "choose one and write it out")
     folded = fold(text)
-    hidden = {match[0].translate(_LEET) for match in _MIXED.finditer(folded)}
+    hidden = set()
+    for match in _MIXED.finditer(folded):
+        hidden |= {match[0].translate(table) for table in _LEET}
+        hidden.add(match[0].strip(_PLURAL_SIGNS))
     for match in _SPACED.finditer(folded):
-        hidden |= _parts(match[0].replace(" ", ""))
+        letters = match[0].replace(" ", "")
+        hidden |= _parts(letters) | ({letters} & _SPACED_PAIRS)
     cut = any(
         _STARRED.fullmatch(match[0]) or _CORE.fullmatch(_SIGNS.sub("", match[0]))
         for match in _CUT.finditer(folded)

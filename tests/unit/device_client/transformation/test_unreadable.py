@@ -23,6 +23,12 @@ from device_client.transformation import TransformationRefused, transform
         "a g.i.r.l",
         "a w\u00f6-man",
         "H\u00c85 runs",
+        "a gir1",
+        "a 6lack cat lady",
+        "a photo of h e",
+        "a gent-leman",
+        "l*ds",
+        "g*ntleman",
         "word " * 2000,
     ],
 )
@@ -35,6 +41,26 @@ def test_what_could_hide_a_sensitive_word_is_refused(prompt: str) -> None:
     "prompt", ["a b\u00f8y", "a g\u0131rl", "\u1d21\u1d0f\u1d0d\u1d00\u0274", "\U0001f6ba"]
 )
 def test_letters_that_only_look_foreign_are_read(prompt: str) -> None:
+    assert transform(prompt).skeleton.n > 1
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [("5she smiles", "5he smiles"), ("Mrs5 Smith", "Mr5 Smith"), ("la-dies", "la-ds")],
+)
+def test_a_disguise_is_refused_for_every_value(ours: str, theirs: str) -> None:
+    """If only one were, the other would name itself."""
+    for prompt in (ours, theirs):
+        with pytest.raises(TransformationRefused):
+            transform(prompt)
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    ["2men in a boat", "1girl, 8k, 16mm", "a 25yo woman", "a 1960s woman", "an a i art of a man",
+     "t h e queen", "a man with an mp3 player, f/1.8"],
+)  # fmt: skip
+def test_ordinary_digits_and_letters_are_read(prompt: str) -> None:
     assert transform(prompt).skeleton.n > 1
 
 
