@@ -1,5 +1,6 @@
 """Tensors that Triton reads and writes in shared memory, asked of the mock and of the real one."""
 
+import asyncio
 import mmap
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -50,7 +51,20 @@ async def region(client: InferenceServerClient) -> AsyncIterator[Region]:
     finally:
         path.unlink()
     yield Region(path.name, memory)
-    await client.unregister_system_shared_memory(path.name)
+    await _unregister(client, path.name)
+
+
+async def _unregister(client: InferenceServerClient, name: str) -> None:
+    """A busy Triton holds a region for a moment after it has answered."""
+    for left in reversed(range(100)):
+        try:
+            await client.unregister_system_shared_memory(name)
+        except InferenceServerException as error:
+            if not left or "in use" not in str(error):
+                raise
+            await asyncio.sleep(0.1)
+        else:
+            return
 
 
 async def _encode(
