@@ -183,7 +183,7 @@ def _without_relation(entry: Entry, line: Line, lexicon: Lexicon) -> Entry:
     Nobody writes "a middle-aged female relative", so a set of those would tell who was meant.
     """
     *others, noun = entry.items
-    if noun.text not in _RELATIVES or len(others) == 0 or _is_owned(line, lexicon):
+    if noun.text not in _RELATIVES or not others or _is_owned(line, lexicon):
         return entry
     if others[-1].form is None or others[-1].form.attribute != "gender":
         return Entry(entry.rest, (*others, Item(_RELATIVES[noun.text][1])), strong=entry.strong)

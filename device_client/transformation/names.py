@@ -15,11 +15,10 @@ _NAMED = frozenset(
     {"friends", "colleague", "partner"}
     | {"queen", "king", "princess", "prince", "duchess", "duke", "mother", "father"}
 )
-_KIN = frozenset(
+_SURELY_NAMED = frozenset(
     {"aunt", "auntie", "uncle", "sister", "brother", "daughter", "son", "grandma", "grandpa"}
-    | {"wife", "husband", "girlfriend", "boyfriend", "friend"}
+    | {"wife", "husband", "girlfriend", "boyfriend", "friend", "named", "called"}
 )
-_SURELY_NAMED = _KIN | {"named", "called"}
 _NO_INITIALS = frozenset({"a", "i", "s"})
 
 

@@ -23,7 +23,7 @@ _STARRED = re.compile(
     r"|g\*ntle(?:wo)?m[ae]n|gentlem\*n|gentlewom\*n"
 )
 _LONGEST = 20  # letters of a word that single letters may spell
-_LEET = tuple(str.maketrans("013457@$!68", f"o{one}eastas{one}bb", "") for one in "il")
+_LEET = tuple(str.maketrans("013457@$!68", f"o{one}eastas{one}bb") for one in "il")
 """What digits and signs may stand for."""
 _PLURAL_SIGNS = "5$"
 """Signs for an "s" that may make a word of another: "5he", "Mr5"."""
