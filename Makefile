@@ -6,7 +6,7 @@ PROTOS := $(wildcard protos/obclip/v1/*.proto)
 RUN := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup models demo serve test test-slow check proto proto-check bench load lint types clean
+.PHONY: help setup models train demo serve test test-slow check proto proto-check bench load lint types clean
 
 help:  ## list the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14

@@ -20,7 +20,7 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks.fidelity import Setting, Studio, settled
-from benchmarks.machine import machine
+from benchmarks.machine import machine, models
 from benchmarks.methods import METHODS, Method
 from benchmarks.pictures import Finisher
 from benchmarks.system import Exchange, System, peak_memory_bytes, running_service
@@ -41,14 +41,15 @@ def measure(service: OwnService, setting: Setting, repeats: int) -> dict[str, An
         repeats: rounds of timed requests.
 
     Returns:
-        `rows`, one for each method; `setting`, `machine` and `peak_memory_bytes`.
+        `rows`, one for each method; `setting`, `machine`, `models` and `peak_memory_bytes`.
     """
     exchanges = time_system(service, setting, repeats)
     memory = peak_memory_bytes(service)  # before the judge and the many pictures add theirs
     made = zip(METHODS, Studio(setting, METHODS).rows(), strict=True)
     rows = [settled(setting, m) | _seconds(exchanges[m]) | quality for m, quality in made]
     public = setting.public | {"repeats": repeats}
-    return {"rows": rows, "setting": public, "machine": machine(), "peak_memory_bytes": memory}
+    facts = {"setting": public, "machine": machine(), "models": models(setting.bundle)}
+    return {"rows": rows, "peak_memory_bytes": memory} | facts
 
 
 def time_system(

@@ -7,6 +7,7 @@ below. Counts are made on the meta device, by `cloud_service.export.macs.RULE`.
 from __future__ import annotations
 
 import json
+import statistics
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -188,7 +189,7 @@ def _plan_table(plans: list[dict[str, Any]]) -> str:
 
 def _cpu_table(report: dict[str, Any]) -> str:
     timed, facts = report["cpu"], report["machine"]
-    median = {name: sorted(s)[len(s) // 2] for name, s in timed["seconds"].items()}
+    median = {name: statistics.median(s) for name, s in timed["seconds"].items()}
     whole = median[BARE.name] * STEPS / timed["k"]
     rows = [[f"{VANILLA.name} (bare's x {STEPS}/{timed['k']})", f"{whole:.1f}", "-", "1.0"]]
     for name, seconds in median.items():
@@ -212,7 +213,7 @@ def main(  # noqa: PLR0913, PLR0917 -- each parameter is an option of the comman
     size: Annotated[int, typer.Option(help="Height and width of the timed latents.")] = 32,
     n: Annotated[int, typer.Option(help="Candidates of the timed plans.")] = 2,
     switch_point: Annotated[int, typer.Option(help="Of the timed plans.")] = 5,
-    repeats: Annotated[int, typer.Option(min=1, help="Of each timed plan.")] = 2,
+    repeats: Annotated[int, typer.Option(min=1, help="Of each timed plan.")] = 3,
     json_file: Annotated[
         Path, typer.Option("--json", help="Figures; counts in it are kept.")
     ] = Path("out/architectures.json"),

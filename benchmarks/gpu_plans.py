@@ -21,10 +21,7 @@ from rich.table import Table
 from benchmarks.acceleration import cell
 from benchmarks.architectures import ARCHITECTURES, STEPS, build
 from benchmarks.methods import METHODS, VANILLA, Method
-from benchmarks.torch_plans import Place, PlanTimer, split
-from cloud_service.export.step_kinds import StepKindUnet
-
-Kinds = dict[str, StepKindUnet]
+from benchmarks.torch_plans import Kind, Place, PlanTimer, split
 
 SIZES = (1, 2, 4, 6, 12, 30)
 SWITCH_POINTS = (5, 10)
@@ -46,7 +43,7 @@ class Timing:
 
 
 def time_plans(
-    kinds: Kinds, sizes: tuple[int, ...], switch_points: tuple[int, ...], timing: Timing
+    kinds: dict[str, Kind], sizes: tuple[int, ...], switch_points: tuple[int, ...], timing: Timing
 ) -> list[dict[str, Any]]:
     """Seconds of every method's plan, for each N and k.
 
@@ -67,7 +64,7 @@ def time_plans(
 
 
 def _seconds(
-    kinds: Kinds, method: Method, size_and_k: tuple[int, int], timing: Timing
+    kinds: dict[str, Kind], method: Method, size_and_k: tuple[int, int], timing: Timing
 ) -> dict[str, Any]:
     n, k = size_and_k
     plan = method.plan(k, STEPS)

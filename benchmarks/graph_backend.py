@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from cloud_service.inference import MODEL_OUTPUT
+from cloud_service.inference import MAX_ROWS, MODEL_OUTPUT
 from obclip.plan import STEP_KIND_GRAPHS
 
 if TYPE_CHECKING:
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 class GraphBackend:
-    """An `InferenceBackend` without Triton: what the models alone cost.
+    """An `InferenceBackend` without Triton, for pictures whose cost nobody asks.
 
     Args:
         bundle: the bundle's folder.
         threads: of ONNX Runtime.
     """
 
-    max_batch_size = 64
+    max_batch_size = MAX_ROWS
 
     def __init__(self, bundle: Path, threads: int) -> None:
         self._bundle, self._threads = bundle, threads
@@ -52,7 +52,7 @@ class GraphBackend:
 
 
 def open_graph(path: Path, threads: int) -> Any:
-    """Opens one graph as the service does."""
+    """Opens one graph for this process."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3

@@ -157,13 +157,20 @@ def drive(load: Load, bundle: Path) -> dict[str, Any]:
         rng = np.random.default_rng(load.users)
         for client in clients:  # opens the models before the clock starts
             make_picture(client, load, candidate_set(rng, load.n).prompts[0], 0.0)
-        batches, _ = _batches(load.triton), psutil.cpu_percent()
+        batches, cpu_s = _batches(load.triton), _cpu_seconds()
         crowd.begin = time.perf_counter()
         _run_users(crowd, clients)
         elapsed_s = time.perf_counter() - crowd.begin
-        cores = psutil.cpu_percent() / 100 * (psutil.cpu_count() or 1)
+        cores = (_cpu_seconds() - cpu_s) / elapsed_s
         mean_batch = _mean(batches, _batches(load.triton))
     return summary(crowd, elapsed_s) | {"mean_batch": mean_batch, "busy_cores": cores}
+
+
+def _cpu_seconds() -> float:
+    """Processor time of this process, in which the devices work, and of the service it started."""
+    own = psutil.Process()
+    times = [process.cpu_times() for process in (own, *own.children(recursive=True))]
+    return float(sum(each.user + each.system for each in times))
 
 
 def _run_users(crowd: Crowd, clients: list[ObCLIP]) -> None:

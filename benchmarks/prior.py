@@ -27,7 +27,8 @@ from numpy.typing import NDArray
 
 from device_client.prior.features import BUCKETS, buckets_of
 from device_client.private_side.choice import index_of
-from device_client.transformation import TransformationRefused, load_lexicon, transform
+from device_client.transformation import load_lexicon, transform
+from obclip.errors import PromptRefused
 
 HELD_OUT: Final = 5  # one line in so many
 STEPS: Final = 200
@@ -62,7 +63,7 @@ def read_examples(prompts: Iterable[str]) -> tuple[Examples, Examples]:
     for prompt in prompts:
         try:
             made = transform(prompt)
-        except TransformationRefused:
+        except PromptRefused:
             continue
         skeleton = made.skeleton
         sizes = tuple(len(slot.values) for slot in skeleton.slots)

@@ -6,6 +6,7 @@ noise, and the solver between them, which costs next to nothing, is left out.
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,10 +14,12 @@ from dataclasses import dataclass
 import torch
 
 from cloud_service.export.graph_modules import Unet
+from cloud_service.export.macs import needed_graph
 from cloud_service.export.step_kinds import StepKindUnet
 from obclip.plan import STEP_KINDS, UNET_REUSE, Plan, Step
 
 TEXT_TOKENS = 77
+_TRACED_ROWS = 63  # from 64 on, diffusers copies a tensor once more
 Branches = tuple[torch.Tensor, torch.Tensor]
 
 
@@ -58,12 +61,35 @@ def _noise(shape: tuple[int, ...], place: Place) -> torch.Tensor:
     return torch.randn(shape, device=place.device, dtype=place.dtype)
 
 
-def split(model: Unet, place: Place) -> dict[str, StepKindUnet]:
+@dataclass(frozen=True)
+class Kind:
+    """A step kind that computes what its outputs need, as the exported graphs do.
+
+    Attributes:
+        model: the UNet.
+        module: takes and gives what `StepKindUnet` does, any number of rows.
+    """
+
+    model: Unet
+    module: torch.nn.Module
+
+
+def split(model: Unet, place: Place) -> dict[str, Kind]:
     """Every step kind of a UNet; all share its weights."""
-    return {
-        kind: StepKindUnet(model, kind, example_inputs(model, kind, (1, 1), place))
-        for kind in STEP_KINDS
-    }
+    return {kind: Kind(model, _needed(model, kind, place)) for kind in STEP_KINDS}
+
+
+def _needed(model: Unet, kind: str, place: Place) -> torch.nn.Module:
+    """`StepKindUnet`; as a graph if it takes from a cache, whose modules it would run as well."""
+    examples = example_inputs(model, kind, (1, 2), place)
+    module = StepKindUnet(model, kind, examples)
+    if not STEP_KINDS[kind].takes:
+        return module
+    cached = [_noise((2, *module.cached_shapes[name]), place) for name in STEP_KINDS[kind].takes]
+    values = (*examples.values(), *cached)
+    rows = torch.export.Dim("rows", min=1, max=_TRACED_ROWS)
+    with torch.no_grad():
+        return needed_graph(module, values, tuple({0: rows} for _ in values))
 
 
 class PlanTimer:
@@ -77,7 +103,7 @@ class PlanTimer:
     """
 
     def __init__(
-        self, kinds: Mapping[str, StepKindUnet], plan: Plan, candidates: int, place: Place
+        self, kinds: Mapping[str, Kind], plan: Plan, candidates: int, place: Place
     ) -> None:
         self._kinds, self._plan, self._candidates, self._place = kinds, plan, candidates, place
         self._cached: dict[str, Branches] = {}
@@ -110,7 +136,7 @@ class PlanTimer:
             call()
             self._wait()
             taken.append(time.perf_counter() - begin)
-        return sorted(taken)[len(taken) // 2]
+        return statistics.median(taken)
 
     def _wait(self) -> None:
         if self._place.device.startswith("cuda"):
@@ -127,7 +153,7 @@ class PlanTimer:
 
     def _call(self, step: Step, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
         taken = [self._fitted(name, step) for name in step.takes]
-        output, *left = self._kinds[step.kind](*inputs.values(), *taken)
+        output, *left = self._kinds[step.kind].module(*inputs.values(), *taken)
         for name, tensor in zip(STEP_KINDS[step.kind].leaves, left, strict=True):
             if name in step.leaves:
                 rows = tensor.flatten(0, 1) if step.kind == UNET_REUSE else tensor

@@ -1,4 +1,4 @@
-"""Who runs, who waits, who is refused: a bounded first-in-first-out queue."""
+"""Who runs, who waits, who is refused, who sends: a bounded first-in-first-out queue."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -22,6 +22,13 @@ class Place:
             await self._moved.wait()
         yield 0
 
+    async def make_way(self) -> None:
+        """Lets the next request run while this one sends its answer, at its caller's speed.
+
+        Waits while as many send as may: each holds its answer in memory.
+        """
+        await self._queue.move_to_senders(self)
+
     def notify(self) -> None:
         """Tells the waiting request that the queue moved."""
         self._moved.set()
@@ -32,13 +39,15 @@ class AdmissionQueue:
 
     Args:
         max_running: requests that run at the same time, >= 1.
-        max_waiting: requests that wait for a slot, >= 0.
+        max_waiting: requests that wait for a slot, >= 0. As many as run and wait may send.
     """
 
     def __init__(self, *, max_running: int, max_waiting: int) -> None:
         self._max_running = max_running
         self._max_waiting = max_waiting
         self._places: list[Place] = []
+        self._senders: set[Place] = set()
+        self._free_senders = asyncio.Semaphore(max_running + max_waiting)
 
     @property
     def running(self) -> int:
@@ -49,6 +58,11 @@ class AdmissionQueue:
     def waiting(self) -> int:
         """Requests without a slot yet."""
         return len(self._places) - self.running
+
+    @property
+    def sending(self) -> int:
+        """Requests that are done but for their answer, which is on its way."""
+        return len(self._senders)
 
     @contextmanager
     def place(self) -> Iterator[Place]:
@@ -64,11 +78,24 @@ class AdmissionQueue:
         try:
             yield place
         finally:
-            self._places.remove(place)
-            for other in self._places:
-                other.notify()
+            self._leave(place)
+
+    async def move_to_senders(self, place: Place) -> None:
+        """Gives the slot of a request that is done up, as soon as it may send."""
+        await self._free_senders.acquire()
+        self._leave(place)
+        self._senders.add(place)
 
     def ahead_of(self, place: Place) -> int:
         """Requests that came before, or 0 when this one has a slot."""
         index = self._places.index(place)
         return 0 if index < self._max_running else index
+
+    def _leave(self, place: Place) -> None:
+        if place in self._senders:
+            self._senders.remove(place)
+            self._free_senders.release()
+            return
+        self._places.remove(place)
+        for other in self._places:
+            other.notify()

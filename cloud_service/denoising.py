@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -145,13 +145,15 @@ class DenoisingRun:
         return np.full(rows, scale, np.float32) if self._is_told_guidance else None
 
     async def _parts(self, step: Step, call: UnetCall) -> AsyncIterator[UnetAnswer]:
-        size = self._backend.max_batch_size
-        if step.kind != UNET_REUSE:
-            for start in range(0, len(call.latents), size):
-                yield await self._call_once(_cut(call, start, start + size))
-            return
-        for first, end, sets in _equal_sets(step, self._job.candidates, size):
-            answer = await self._call_once(_in_sets(_cut(call, first, end), sets))
+        start = 0
+        for axes in step.calls(self._job.candidates, self._backend.max_batch_size):
+            end = start + math.prod(axes)
+            part = _cut(call, start, end)
+            start = end
+            if step.kind != UNET_REUSE:
+                yield await self._call_once(part)
+                continue
+            answer = await self._call_once(_in_sets(part, axes[0]))
             yield {name: array.reshape(-1, *array.shape[2:]) for name, array in answer.items()}
 
     async def _call_once(self, call: UnetCall) -> UnetAnswer:
@@ -178,20 +180,6 @@ def _cut(call: UnetCall, start: int, end: int) -> UnetCall:
         cached={name: array[rows] for name, array in call.cached.items()},
         guidance=None if call.guidance is None else call.guidance[rows],
     )
-
-
-def _equal_sets(step: Step, candidates: int, size: int) -> Iterator[tuple[int, int, int]]:
-    """First row, end and number of sets of each call: sets in one call have equal sizes."""
-    rows = [step.unconditional.of(candidates), step.conditional.of(candidates)]
-    if not step.reuses_maps:
-        for start in range(0, sum(rows), size):
-            yield start, min(start + size, sum(rows)), min(size, sum(rows) - start)
-    elif rows[0] == rows[1]:
-        yield 0, sum(rows), 2
-    else:
-        if rows[0]:
-            yield 0, rows[0], 1
-        yield rows[0], sum(rows), 1
 
 
 def _in_sets(call: UnetCall, sets: int) -> UnetCall:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float32]
 MODEL_OUTPUT = "model_output"
 GUIDANCE = "guidance"
+MAX_ROWS = 64  # of one call, in every model's config: sets of users merge up to it
 UnetAnswer = Mapping[str, Array]
 
 

@@ -1,10 +1,10 @@
 """Ends a Triton whose orchestrator is gone, and removes what both left: `janitor.py FOLDER PREFIX`.
 
 The orchestrator writes Triton's process group to standard input and keeps it open; its end, however
-it came, closes it. Run as a script, not imported: the standard library alone, so that it starts in
-milliseconds.
+it came, closes it. Run as a script: the standard library alone, so that it starts in milliseconds.
 """
 
+import contextlib
 import os
 import select
 import shutil
@@ -39,10 +39,10 @@ def main(folder: Path, prefix: str) -> None:
 def _end(group: int) -> None:
     """Lets the processes of the group end by themselves, or kills what does not in time."""
     until = time.monotonic() + _EXIT_TIMEOUT_S
-    members = _members(group)
-    for member in members:
+    first = members(group)
+    for member in first:
         select.select([member], [], [], max(0.0, until - time.monotonic()))
-    for member in members + _members(group):
+    for member in first + members(group):
         try:
             signal.pidfd_send_signal(member, signal.SIGKILL)
         except ProcessLookupError:
@@ -50,17 +50,19 @@ def _end(group: int) -> None:
         select.select([member], [], [], _EXIT_TIMEOUT_S)
 
 
-def _members(group: int) -> list[int]:
-    """File descriptors of the processes in a group."""
-    members = []
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdecimal():
-            try:
-                if os.getpgid(int(folder.name)) == group:
-                    members.append(os.pidfd_open(int(folder.name)))
-            except ProcessLookupError:
-                continue
-    return members
+def members(group: int, but: int | None = None) -> list[int]:
+    """File descriptors of the processes in a group.
+
+    Args:
+        group: its leader's process id.
+        but: process id of one that is left out.
+    """
+    found = []
+    for pid in (int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdecimal()):
+        with contextlib.suppress(ProcessLookupError):
+            if pid != but and os.getpgid(pid) == group:
+                found.append(os.pidfd_open(pid))
+    return found
 
 
 if __name__ == "__main__":

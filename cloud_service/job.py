@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 from cloud_service.tokenizer import PromptTokenizer
 from obclip.card import Limits, ServiceCard, is_sha256
 from obclip.errors import InvalidRequest, ModelMismatch, TooManyCandidates
+from obclip.guidance import is_guided
 from obclip.plan import Plan, Profile, Rows, make_plan
+from obclip.ranges import require_range
 from obclip.v1 import generation_pb2
 
 
@@ -61,9 +63,10 @@ def check_request(
     limits = card.limits
     _check_digest(request.cloud_unet_digest, card.models.cloud_unet)
     _check_prompts(request, limits)
-    _check_range("steps", request.steps, 1, limits.max_steps)
-    _check_timesteps(request.steps, card)
-    _check_range("guidance_scale", request.guidance_scale, 0, limits.max_guidance_scale)
+    require_range("steps", request.steps, 1, limits.max_steps)
+    if card.distillation is None:
+        card.scheduler.require_steps(request.steps)
+    require_range("guidance_scale", request.guidance_scale, 0, limits.max_guidance_scale)
     return GenerationJob(
         candidate_ids=np.stack([tokenizer.encode(c, "candidates") for c in request.candidates]),
         negative_ids=tokenizer.encode(request.negative_prompt, "negative_prompt")[np.newaxis],
@@ -81,9 +84,8 @@ def _plan(request: generation_pb2.GenerateRequest, card: ServiceCard) -> Plan:
         raise InvalidRequest("profile", "is not one of this service", f"choose one of {known}")
     plan = make_plan(request.steps, request.switch_point, profile)
     is_told = card.distillation is not None and card.distillation.embeds_guidance
-    # As in diffusers, a scale up to 1 does without the negative prompt.
-    is_guided = request.guidance_scale > 1 and not is_told
-    return plan if is_guided else plan.without_guidance()
+    runs_twice = is_guided(request.guidance_scale) and not is_told
+    return plan if runs_twice else plan.without_guidance()
 
 
 def _check_digest(stated: str, ours: str) -> None:
@@ -112,22 +114,3 @@ def _check_bytes(field_name: str, prompt: str, limit: int) -> None:
     size = len(prompt.encode())
     if size > limit:
         raise InvalidRequest(field_name, f"{size} bytes where {limit} fit", "shorten the prompt")
-
-
-def _check_timesteps(steps: int, card: ServiceCard) -> None:
-    """Rounding leaves some schedules without enough timesteps for some numbers of steps."""
-    if card.distillation is not None:
-        return
-    try:
-        card.scheduler.discretise(steps)
-    except ValueError as error:
-        raise InvalidRequest(
-            "steps", f"is {steps}, for which the schedule has no timesteps", "choose fewer or more"
-        ) from error
-
-
-def _check_range(field_name: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:  # also true for NaN
-        raise InvalidRequest(
-            field_name, f"is {value:g}, outside {low:g}..{high:g}", f"choose {low:g} to {high:g}"
-        )

@@ -1,6 +1,5 @@
 """Where the orchestrator listens, and whether it may do so without TLS."""
 
-import ipaddress
 import ssl
 from pathlib import Path
 
@@ -8,8 +7,11 @@ import grpc
 
 from cloud_service.settings import Settings
 from cloud_service.startup_error import CannotStart
+from obclip.addresses import is_loopback
 
 _MAX_PORT = 65535
+# Of a name with two addresses gRPC is content with one, and who else has the other is called too.
+_LOCALHOST = "127.0.0.1"
 
 
 def open_port(server: grpc.aio.Server, settings: Settings) -> str:
@@ -24,21 +26,23 @@ def open_port(server: grpc.aio.Server, settings: Settings) -> str:
     """
     _require_port(settings.listen)
     credentials = _credentials(settings)
-    if credentials is None and not settings.insecure and not _is_loopback(settings.listen):
+    if credentials is None and not settings.insecure and not is_loopback(settings.listen):
         raise CannotStart(
             f"{settings.listen} can be reached from outside and prompts would travel in plain text",
             "give --tls-cert and --tls-key, or --insecure behind a proxy that ends TLS",
         )
+    host, _, wanted = settings.listen.rpartition(":")
+    address = f"{_LOCALHOST if host == 'localhost' else host}:{wanted}"
     try:
         if credentials is None:
-            port = server.add_insecure_port(settings.listen)
+            port = server.add_insecure_port(address)
         else:
-            port = server.add_secure_port(settings.listen, credentials)
+            port = server.add_secure_port(address, credentials)
     except RuntimeError as error:
         raise CannotStart(
             f"cannot listen on {settings.listen}", "choose another --listen, or end what uses it"
         ) from error
-    return f"{settings.listen.rpartition(':')[0]}:{port}"
+    return f"{host}:{port}"
 
 
 def _require_port(listen: str) -> None:
@@ -47,16 +51,6 @@ def _require_port(listen: str) -> None:
         raise CannotStart(
             f"{listen} names no port in 0..{_MAX_PORT}", "write --listen as 127.0.0.1:50051"
         )
-
-
-def _is_loopback(listen: str) -> bool:
-    host = listen.rpartition(":")[0].strip("[]")
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _credentials(settings: Settings) -> grpc.ServerCredentials | None:

@@ -19,7 +19,7 @@ class Metrics:
     """Prometheus metrics of one service, in a registry of their own.
 
     Args:
-        queue: its running and waiting requests are read at each scrape.
+        queue: its requests are read at each scrape.
         free_slots: tells how many slots of shared memory are free.
     """
 
@@ -52,6 +52,7 @@ class Metrics:
         self._evals = Counter("obclip_evals", "Full UNet passes", registry=self.registry)
         self._gauge("obclip_running", "Requests that run").set_function(lambda: queue.running)
         self._gauge("obclip_waiting", "Requests that wait").set_function(lambda: queue.waiting)
+        self._gauge("obclip_sending", "Requests that send").set_function(lambda: queue.sending)
         self._gauge("obclip_free_slots", "Free slots of shared memory").set_function(free_slots)
 
     def count_end(self, status: grpc.StatusCode, seconds: float) -> None:

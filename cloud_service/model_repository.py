@@ -5,7 +5,7 @@ import string
 from importlib.resources import files
 from pathlib import Path
 
-from cloud_service.inference import GUIDANCE, MODEL_OUTPUT
+from cloud_service.inference import GUIDANCE, MAX_ROWS, MODEL_OUTPUT
 from cloud_service.settings import package_folder
 from cloud_service.triton_client import TEXT_ENCODER
 from obclip.card import ModelCard
@@ -76,7 +76,9 @@ def write_repository(folder: Path, bundle: Path, card: ModelCard) -> None:
         (target / "1" / "model.py").write_text(_MODEL_PY, "utf-8")
         path = files("cloud_service") / "triton_templates" / f"{template}.pbtxt"
         onnx_file = os.path.relpath(bundle / graph, target)
-        config = string.Template(path.read_text("utf-8")).substitute(fields, onnx_file=onnx_file)
+        config = string.Template(path.read_text("utf-8")).substitute(
+            fields, max_rows=MAX_ROWS, onnx_file=onnx_file
+        )
         (target / "config.pbtxt").write_text(config, "utf-8")
 
 

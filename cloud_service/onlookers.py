@@ -12,6 +12,9 @@ _TOO_MANY = "too many open calls of health and reflection; end some, or call Che
 class BoundedOnlookers(grpc.aio.ServerInterceptor):
     """Keeps calls that may idle for long from taking the places of generations and downloads.
 
+    It stands before `RequestReader`, whose handlers all read streams: so a call counts from its
+    headers on.
+
     Args:
         limit: how many may be open at a time; one more is answered RESOURCE_EXHAUSTED.
         contract: the beginning of the methods that it leaves alone.
@@ -29,21 +32,19 @@ class BoundedOnlookers(grpc.aio.ServerInterceptor):
         is_ours = handler_call_details.method.startswith(self._contract)
         if handler is None or is_ours or not handler.response_streaming:
             return handler
-        if handler.request_streaming:
-            make, answer = grpc.stream_stream_rpc_method_handler, handler.stream_stream
-        else:
-            make, answer = grpc.unary_stream_rpc_method_handler, handler.unary_stream
-        return make(
-            self._counted(answer), handler.request_deserializer, handler.response_serializer
+        return grpc.stream_stream_rpc_method_handler(
+            self._counted(handler.stream_stream),
+            handler.request_deserializer,
+            handler.response_serializer,
         )
 
     def _counted(self, answer: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Awaitable[None]]:
-        async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        async def call(requests: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
             if self._free == 0:
                 await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, _TOO_MANY)
             self._free -= 1
             try:
-                answering = answer(request, context)
+                answering = answer(requests, context)
                 if isawaitable(answering):
                     await answering
                     return

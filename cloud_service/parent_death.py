@@ -1,6 +1,6 @@
 """Runs a command that dies with its parent: `python parent_death.py PARENT_PID COMMAND...`.
 
-Run as a script, not imported: the standard library alone, so that it starts in milliseconds.
+Run as a script: the standard library alone, so that it starts in milliseconds.
 """
 
 import ctypes

@@ -1,6 +1,7 @@
 """The command `obclip serve`."""
 
 import asyncio
+import inspect
 import json
 import signal
 import sys
@@ -8,9 +9,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic_settings import SettingsError
 from rich.console import Console
+from rich.markup import escape
 
 from cloud_service.service import RunningService, running_service
 from cloud_service.settings import Settings
@@ -48,8 +50,8 @@ def serve(  # noqa: PLR0913, PLR0917 -- each parameter is an option of the comma
 ) -> None:
     """Run the cloud service: Triton and the orchestrator, until Ctrl-C or SIGTERM.
 
-    More settings (limits, queue, time limits) are OBCLIP_... variables, described in
-    cloud_service/settings.py.
+    Each option is an OBCLIP_... variable too, e.g. OBCLIP_LISTEN. Further settings are variables
+    alone:
     """
     options = {
         name: value
@@ -67,6 +69,21 @@ def serve(  # noqa: PLR0913, PLR0917 -- each parameter is an option of the comma
         if value is not None
     }
     asyncio.run(_serve(_settings(options), as_json=as_json))
+
+
+def _further_settings() -> str:
+    """Describes the settings that have no option."""
+    options = inspect.signature(serve).parameters
+    described = (
+        f"- OBCLIP_{name.upper()}: {' '.join((field.description or '').split())} "
+        f"Default: {TypeAdapter(Any).dump_json(field.default).decode()}"
+        for name, field in Settings.model_fields.items()
+        if name not in options
+    )
+    return "\n".join(described)
+
+
+serve.__doc__ = f"{inspect.getdoc(serve)}\n\n{_further_settings()}"
 
 
 def _settings(options: dict[str, Any]) -> Settings:
@@ -117,8 +134,10 @@ def _announce(service: RunningService, *, as_json: bool) -> None:
         sys.stdout.flush()
         return
     console = Console(soft_wrap=True)
-    console.print(f"ObCLIP listens on [bold]{service.address}[/] ({service.card.models.family})")
-    console.print(f"Triton answers on {service.triton_url}")
+    console.print(
+        f"ObCLIP listens on [bold]{escape(service.address)}[/] ({service.card.models.family})"
+    )
+    console.print(f"Triton answers on {escape(str(service.triton_url))}")
     if service.metrics_address:
-        console.print(f"Metrics on http://{service.metrics_address}/metrics")
+        console.print(f"Metrics on http://{escape(service.metrics_address)}/metrics")
     console.print("Ctrl-C ends both.")

@@ -4,8 +4,8 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from cloud_service.malformed import MalformedRequests
 from cloud_service.onlookers import BoundedOnlookers
+from cloud_service.request_reader import RequestReader
 from cloud_service.servicer import ObclipServicer
 from obclip.card import Limits, ServiceCard
 from obclip.manifest import MAX_MESSAGE_BYTES
@@ -19,6 +19,7 @@ _CALLS_BESIDE_GENERATIONS = 64
 _ONLOOKERS = 32
 _IDENTITY_ONLY = 1
 _CONNECTION_AGE_S = 1800.0
+_REQUEST_S = 20.0  # for the largest request over a slow line
 
 
 class Health:
@@ -40,7 +41,10 @@ class Health:
 
 
 def build_server(
-    card: ServiceCard, max_running: int, connection_age_s: float = _CONNECTION_AGE_S
+    card: ServiceCard,
+    max_running: int,
+    connection_age_s: float = _CONNECTION_AGE_S,
+    request_s: float = _REQUEST_S,
 ) -> grpc.aio.Server:
     """Makes the server; it neither listens nor serves anything yet.
 
@@ -50,11 +54,13 @@ def build_server(
         connection_age_s: seconds after which a connection takes no new calls; clients open another
             for these. One deadline of a request later it is closed. So a caller who reads nothing
             and yet is alive holds its answer for no longer than both.
+        request_s: seconds for the one message of a call to come.
     """
+    generations = 2 * (max_running + card.limits.max_queue)  # half of them send their answers
     return grpc.aio.server(
-        interceptors=[MalformedRequests(), BoundedOnlookers(_ONLOOKERS, "/obclip.")],
+        interceptors=[BoundedOnlookers(_ONLOOKERS, "/obclip."), RequestReader(request_s)],
         options=[*_options(card), *_connection_bounds(card.limits, connection_age_s)],
-        maximum_concurrent_rpcs=max_running + card.limits.max_queue + _CALLS_BESIDE_GENERATIONS,
+        maximum_concurrent_rpcs=generations + _CALLS_BESIDE_GENERATIONS,
     )
 
 

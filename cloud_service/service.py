@@ -14,6 +14,7 @@ import grpc
 
 from cloud_service.admission import AdmissionQueue
 from cloud_service.bundle_service import add_bundle_service
+from cloud_service.inference import MAX_ROWS
 from cloud_service.listening import open_port
 from cloud_service.metrics import Metrics
 from cloud_service.model_repository import (
@@ -36,7 +37,6 @@ from obclip.plan import STEP_KIND_GRAPHS, UNET_REUSE, UNET_SHALLOW, Profile
 
 _PROBE_TIMEOUT_S = 2.0
 _STARTS = 3
-_MAX_BATCH = 64  # of every model's config
 _SMALL = {UNET_SHALLOW}  # a copy of its weights is no more than a few per cent of the UNet
 _POLL_S = 0.2
 # What the service runs itself; the device's parts may be absent here.
@@ -151,7 +151,7 @@ async def _triton(
 def _most_rows(settings: Settings, card: ModelCard) -> int:
     """Rows of the largest call: sets merge up to a batch; one with batch reuse is never split."""
     of_one_set = 2 * settings.max_candidates
-    merged = min(_MAX_BATCH, settings.max_running * of_one_set)
+    merged = min(MAX_ROWS, settings.max_running * of_one_set)
     is_split = all(kind.name != UNET_REUSE for kind in card.step_kinds)
     return merged if is_split else max(merged, of_one_set)
 

@@ -71,40 +71,45 @@ class ObclipServicer(service_pb2_grpc.ObclipServiceServicer):
         self, request: generation_pb2.GenerateRequest, context: Context
     ) -> None:
         """Streams queue positions, step progress, one batch and statistics."""
-        async with _answered(context, self._parts.metrics):
+        start = time.perf_counter()
+        status, words = grpc.StatusCode.CANCELLED, ""  # what remains when the client goes away
+        try:
+            status, words = await self._answer(request, context)
+        finally:
+            self._parts.metrics.count_end(status, time.perf_counter() - start)
+        if status is not grpc.StatusCode.OK:
+            # Waits behind a batch that is not read, which is all that is held of the run by then.
+            await context.abort(status, words)
+
+    async def _answer(
+        self, request: generation_pb2.GenerateRequest, context: Context
+    ) -> tuple[grpc.StatusCode, str]:
+        """Sends all messages; any error becomes the status that the table names."""
+        try:
             job = check_request(request, self._parts.card, self._parts.tokenizer)
             async with _deadline(self._parts.card.limits.request_timeout_s):
                 with self._parts.queue.place() as place:
                     async for ahead in place.positions():
                         await _send(context, _queue_position(ahead))
-                    await self._run(job, context)
+                    state, cost = await self._run(job, context)
+                    await place.make_way()
+                    await _send(context, _batch(state, self._parts.card.latents))
+                    await _send(context, _statistics(cost))
+        except Exception as error:
+            status, words = to_status(error)
+            log_failure(status, error)
+            return status, words
+        return grpc.StatusCode.OK, ""
 
-    async def _run(self, job: GenerationJob, context: Context) -> None:
+    async def _run(self, job: GenerationJob, context: Context) -> tuple[SolverState, Cost]:
         async def report(steps_done: int) -> None:
             await _send(context, _step_progress(steps_done, len(job.plan.steps)))
 
         with self._parts.backend.for_one_run() as backend:
             run = DenoisingRun(job, self._parts.card, backend)
             state = await run.run(report)
-        await _send(context, _batch(state, self._parts.card.latents))
-        await _send(context, _statistics(run.cost))
         self._parts.metrics.count_run(job.candidates, run.cost)
-
-
-@contextlib.asynccontextmanager
-async def _answered(context: Context, metrics: Metrics) -> AsyncIterator[None]:
-    """Counts a call's end, and turns any error into the status that the table names."""
-    start = time.perf_counter()
-    status = grpc.StatusCode.CANCELLED  # what remains when the client goes away
-    try:
-        yield
-        status = grpc.StatusCode.OK
-    except Exception as error:
-        status, words = to_status(error)
-        log_failure(status, error)
-        await context.abort(status, words)
-    finally:
-        metrics.count_end(status, time.perf_counter() - start)
+        return state, run.cost
 
 
 async def _send(context: Context, response: generation_pb2.GenerateResponse) -> None:

@@ -29,7 +29,9 @@ class Transport(StrEnum):
 class Settings(BaseSettings):
     """Settings of one service; the field `listen` is set by OBCLIP_LISTEN, and so on."""
 
-    model_config = SettingsConfigDict(env_prefix="OBCLIP_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="OBCLIP_", extra="forbid", frozen=True, use_attribute_docstrings=True
+    )
 
     bundle: Path | None = None
     """Folder of the model bundle; None is the embedded family."""

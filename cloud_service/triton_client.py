@@ -214,6 +214,10 @@ class TritonClient:
                 was_cancelled = True
         if (task.cancelled() or task.exception()) and slot:
             slot.is_spoiled = True
+            _log.warning(
+                "a call failed, so its slot of shared memory is used no more, and one more run at "
+                "a time sends its tensors by messages; restart the service when Triton runs"
+            )
         if was_cancelled:
             raise asyncio.CancelledError
         return task.result()

@@ -61,7 +61,7 @@ class TritonInstallation:
         stub = wheel / "python_backend_stubs" / version / "triton_python_backend_stub"
         if not stub.is_file():
             raise CannotStart(
-                f"the Triton wheel has no backend for Python {version}", "use Python 3.11 to 3.13"
+                f"the Triton wheel has no backend for Python {version}", "use Python 3.11 or 3.12"
             )
         libraries = wheel.parent.parent / "nvidia_pytriton.libs"
         return cls(
@@ -79,9 +79,12 @@ class TritonProcess:
         url: host:port of its gRPC service.
     """
 
-    def __init__(self, process: asyncio.subprocess.Process, url: str, log: Path | None) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process, url: str, log: Path | None, regions: str
+    ) -> None:
         self.url = url
         self._process = process
+        self._regions = regions
         self._log = log
 
     @property
@@ -100,7 +103,7 @@ class TritonProcess:
         memory, say), but answers no call to that model any more.
         """
         server = asyncio.create_task(self.wait())
-        with _watched(_group_members(self.pid) - {self.pid}) as model_ended:
+        with _watched(janitor.members(self.pid, but=self.pid)) as model_ended:
             models = asyncio.create_task(model_ended.wait())
             try:
                 await asyncio.wait({server, models}, return_when=asyncio.FIRST_COMPLETED)
@@ -113,7 +116,7 @@ class TritonProcess:
     async def wait_until(
         self, is_ready: Callable[[float], Awaitable[bool]], timeout_s: float
     ) -> None:
-        """Waits until the models are loaded and warm.
+        """Waits until the models are loaded and warm; then nobody else can open their memory.
 
         Args:
             is_ready: asks once, giving up after the seconds that it is told.
@@ -142,6 +145,7 @@ class TritonProcess:
                 )
         finally:
             await _cancel(ended, ready)
+        self._close_regions()
 
     async def stop(self) -> None:
         """Ends the process and every process it started."""
@@ -155,6 +159,14 @@ class TritonProcess:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
         await self._process.wait()
+
+    def _close_regions(self) -> None:
+        """The backend makes its regions readable for all, whatever the umask.
+
+        Prompts of users pass through them from now on, and stay until they are written over.
+        """
+        for region in SHARED_MEMORY.glob(f"{self._regions}*"):
+            region.chmod(0o600)
 
     def _last_error(self) -> str:
         if self._log is None:
@@ -206,7 +218,7 @@ async def running_triton(
             ]
             process = await _spawn(installation, arguments, folder, log)
             say_group(process.pid)
-            triton = TritonProcess(process, f"{_LOOPBACK}:{port}", log)
+            triton = TritonProcess(process, f"{_LOOPBACK}:{port}", log, prefix)
             try:
                 yield triton
             finally:
@@ -313,25 +325,12 @@ def _reserved_port() -> Iterator[int]:
         yield reserved.getsockname()[1]
 
 
-def _group_members(group_id: int) -> set[int]:
-    pids = [int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdigit()]
-    return {pid for pid in pids if _group_of(pid) == group_id}
-
-
-def _group_of(pid: int) -> int | None:
-    try:
-        return os.getpgid(pid)
-    except ProcessLookupError:
-        return None
-
-
 @contextlib.contextmanager
-def _watched(pids: set[int]) -> Iterator[asyncio.Event]:
-    """An event that is set when one of the processes ends."""
+def _watched(processes: list[int]) -> Iterator[asyncio.Event]:
+    """An event that is set when one of the processes, given by descriptors to be closed, ends."""
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     with contextlib.ExitStack() as stack:
-        for pid in pids:
-            descriptor = os.pidfd_open(pid)
+        for descriptor in processes:
             stack.callback(os.close, descriptor)
             loop.add_reader(descriptor, ended.set)
             stack.callback(loop.remove_reader, descriptor)

@@ -9,4 +9,10 @@
 The package is two rooms with one door. `public_side` produces every byte that leaves the device and
 never learns which candidate the user meant; `private_side` knows and never sends. `client` is
 the door: data crosses it once per picture, from the public side to the private one.
+
+An application that uses ONNX Runtime itself imports this package first; see `obclip.quiet_runtime`.
 """
+
+from obclip import quiet_runtime
+
+quiet_runtime.switch_off()  # before any module below imports ONNX Runtime

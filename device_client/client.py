@@ -1,8 +1,8 @@
 """The one door between the public and the private side, and the device's Python API."""
 
 import os
+import re
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from itertools import product
@@ -22,8 +22,8 @@ from device_client.private_side.device_models import DeviceModels
 from device_client.private_side.sheet import draw_sheet
 from device_client.public_side.cloud import Cloud
 from device_client.public_side.coins import Coins, toss
-from device_client.public_side.ranges import require_range
 from device_client.public_side.request import check_candidates
+from device_client.public_side.response_stream import OnProgress
 from device_client.public_side.settings import GenerationSettings
 from device_client.public_side.transport import (
     MAX_CANDIDATES,
@@ -33,20 +33,18 @@ from device_client.public_side.transport import (
     batch_bytes,
 )
 from device_client.report import CloudReport, GenerationReport, GenerationResult
-from device_client.transformation import TokenBudget, TransformationRefused, load_lexicon
+from device_client.transformation import TokenBudget, load_lexicon
 from device_client.transformation.skeleton import Skeleton
 from obclip.card import ServiceCard
-from obclip.errors import InvalidRequest
+from obclip.errors import InvalidRequest, PromptRefused
 from obclip.lcm import Distillation
 from obclip.noise import initial_latents
+from obclip.ranges import require_range, require_whole
 from obclip.solver import SolverState
-
-# Called with the phase "queue", "cloud" or "device", the steps done (requests ahead, in the queue)
-# and the steps to do.
-OnProgress = Callable[[str, int, int], None]
 
 MAX_THREADS = 4
 MAX_GUIDANCE_SCALE = 100.0
+_UNPAIRED = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -158,7 +156,7 @@ class ObCLIP:
             **options: See `GenerationOptions`.
 
         Raises:
-            TransformationRefused: The prompt cannot be hidden.
+            PromptRefused: The prompt cannot be hidden.
             InvalidRequest: An option is outside its range.
         """
         return self._hide(prompt, complete(options)).halves.skeleton
@@ -178,7 +176,7 @@ class ObCLIP:
             **options: See `GenerationOptions`.
 
         Raises:
-            TransformationRefused: The prompt cannot be hidden; nothing was sent.
+            PromptRefused: The prompt cannot be hidden; nothing was sent.
             InvalidRequest: A setting is outside the service's limits; nothing was sent.
             ObclipError: The service failed; see `obclip.errors`.
         """
@@ -186,11 +184,14 @@ class ObCLIP:
         require_words(prompt)
         job = self._job(chosen, on_progress or (lambda _phase, _step, _total: None))
         models = self._models  # a broken model shows before anything is sent
-        if self._cloud is None:
+        if self._cloud is None or job.settings.switch_point == 0:
+            # The cloud would only draw the noise, which the seed gives here as well.
+            if chosen["sheet"]:
+                raise InvalidRequest("sheet", "shows what a service saw", "have one do some steps")
             return self._finish_alone(models, prompt, job, None)
         try:
             start = self._start_with(self._cloud, prompt, job)
-        except TransformationRefused as refusal:
+        except PromptRefused as refusal:
             if chosen["on_unknown"] != DEVICE_ONLY:
                 raise
             return self._finish_alone(models, prompt, job, refusal.reason)
@@ -225,21 +226,22 @@ class ObCLIP:
     def _hide(self, prompt: str, chosen: GenerationOptions) -> HiddenPrompt:
         require_words(prompt)
         limit = chosen["max_candidates"]
-        require_range("max_candidates", limit, 2, MAX_CANDIDATES)
+        require_whole("max_candidates", limit, 2, MAX_CANDIDATES)
         tokenizer = self.bundle.tokenizer
-        tokens = tokenizer.max_tokens
-        if self._cloud is not None:
-            tokens = min(tokens, self._cloud.card.limits.max_prompt_tokens)
         settings = HidingSettings(
             chosen["negative_prompt"],
             limit,
             load_lexicon(chosen["lexicon"]),
-            TokenBudget(tokenizer.whole_ids, tokens),
+            # The bundle's limit, not the service's: by another one for every request, a service
+            # could have the prompt cut, and so its blocks drawn, in ever other ways.
+            TokenBudget(tokenizer.whole_ids, tokenizer.max_tokens),
         )
         return hide(prompt, settings)
 
     def _start_with(self, cloud: Cloud, prompt: str, job: _Job) -> _Start:
         job.settings.check(cloud.card)
+        if job.distillation is None:
+            cloud.card.scheduler.require_steps(job.settings.steps)
         hidden = self._hide(prompt, job.chosen)
         skeleton = hidden.halves.skeleton
         check_candidates(skeleton, cloud.card.limits, self.bundle.tokenizer.count)
@@ -252,8 +254,10 @@ class ObCLIP:
         self, models: DeviceModels, prompt: str, job: _Job, refusal: str | None
     ) -> GenerationResult:
         steps = job.settings.steps
-        if job.distillation is not None and job.chosen["steps"] is None:
-            steps = job.distillation.device_steps  # the card's default is that of its fast cloud
+        if job.distillation is not None and (self._cloud or job.chosen["steps"] is None):
+            steps = (
+                job.distillation.device_steps
+            )  # those of the card and the user are a fast cloud's
         settings = replace(job.settings, steps=steps, switch_point=0)
         alone = replace(job, settings=settings, distillation=None)
         start = self._start_alone(prompt, alone)
@@ -262,10 +266,11 @@ class ObCLIP:
     def _start_alone(self, prompt: str, job: _Job) -> _Start:
         card = self.bundle.card
         job.settings.check_ranges(card.schedule.num_train_timesteps // 4, MAX_GUIDANCE_SCALE)
+        card.schedule.require_steps(job.settings.steps)
+        require_text("prompt", prompt)
+        require_text("negative_prompt", job.chosen["negative_prompt"])
         if (switch_point := job.chosen["switch_point"]) is not None:
             require_range("switch_point", switch_point, 0, job.settings.steps)
-        if job.chosen["sheet"]:
-            raise InvalidRequest("sheet", "shows what a service saw", "connect to one")
         noise = initial_latents(job.coins.seed, 1, card.latents.shape)
         choice = Choice(0, prompt)
         return _Start(SolverState(noise), choice, job.chosen["negative_prompt"], None, None)
@@ -279,6 +284,16 @@ def require_words(prompt: str) -> None:
     """
     if not prompt.strip():
         raise InvalidRequest("prompt", "is empty", "say what the picture should show")
+
+
+def require_text(field: str, text: str) -> None:
+    """Refuses bytes that were no UTF-8; the transformation leaves them out, a model cannot.
+
+    Raises:
+        InvalidRequest: There are some.
+    """
+    if not text.isascii() and _UNPAIRED.search(text):
+        raise InvalidRequest(field, "holds bytes that are no UTF-8 text", "type it anew")
 
 
 def _finish(models: DeviceModels, start: _Start, job: _Job) -> GenerationResult:
@@ -298,6 +313,7 @@ def _finish(models: DeviceModels, start: _Start, job: _Job) -> GenerationResult:
         image=Image.fromarray(image_u8),
         report=report,
         unknown_words=models.unknown_words(start.choice),
+        are_words_cut=models.cuts(start.choice),
         sheet=_sheet(models, start, image_u8) if job.chosen["sheet"] else None,
         cloud_batch=start.batch if job.chosen["keep_cloud_batch"] else None,
     )

@@ -117,17 +117,17 @@ class Delivery:
         """
         manifest = self.source.bundle_manifest(self.pin)
         card = manifest.require(self.pin)
-        if not self._is_in_place():
-            self._require_size(manifest)
-            self._require_replaceable()
-            try:
+        try:
+            if not self._is_in_place():
+                self._require_size(manifest)
+                self._require_replaceable()
                 with self._staging() as staging:
                     self._fill(staging, manifest)
-            except OSError as error:
-                words = error.strerror or "cannot be written"
-                raise InvalidRequest(
-                    "out", words, "make room there, and run the same command again"
-                ) from error
+        except OSError as error:
+            words = error.strerror or "cannot be written"
+            raise InvalidRequest(
+                "out", words, "make room there or choose another folder, and run it again"
+            ) from error
         count, size = len(manifest.files), manifest.size_bytes
         return Delivered(self.target, card, count, size, self._fetched_bytes)
 
@@ -149,7 +149,7 @@ class Delivery:
 
     def _require_replaceable(self) -> None:
         """The last rename would fail there, after everything was fetched."""
-        if self.target.is_symlink() or self.target.is_mount():
+        if self.target.is_symlink() or self.target.absolute().is_mount():
             raise InvalidRequest(
                 "out", "is a link or a mount point", "name a folder that is to be made inside"
             )

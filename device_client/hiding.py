@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from device_client.limits import DEFAULT_MAX_CANDIDATES
 from device_client.transformation import Lexicon, TokenBudget, Transformation, transform
 
 
@@ -19,7 +20,7 @@ class HidingSettings:
     """
 
     negative_prompt: str = field(repr=False, default="")
-    max_candidates: int = 30
+    max_candidates: int = DEFAULT_MAX_CANDIDATES
     lexicon: Lexicon | None = field(repr=False, default=None)
     budget: TokenBudget | None = field(repr=False, default=None)
 

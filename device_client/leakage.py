@@ -7,10 +7,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from device_client.transformation.skeleton import Skeleton
 
-# The largest set that is sent unless the user says otherwise: gender, age and ethnicity of one
-# person.
-DEFAULT_MAX_CANDIDATES = 30
-
 
 def declared_leakage(skeleton: Skeleton) -> tuple[str, ...]:
     """Returns everything that the service, or who sees the traffic, learns from one request.
@@ -32,7 +28,8 @@ def declared_leakage(skeleton: Skeleton) -> tuple[str, ...]:
         f"the lexicon's version ({skeleton.lexicon_version}) and the model bundle",
         "steps, guidance scale, switch point, profile and seed",
         "the service's name as you typed it, and how long you are ready to wait",
-        "the time, the size of the traffic and this device's network address",
+        "the time, the size of the traffic, how long the connection is kept open and this device's "
+        "network address",
     )
 
 

@@ -3,13 +3,15 @@
 from pathlib import Path
 from typing import TypedDict
 
-from device_client.leakage import DEFAULT_MAX_CANDIDATES
+from device_client.limits import DEFAULT_MAX_CANDIDATES
 from device_client.public_side.settings import GenerationSettings
 from obclip.card import Defaults
 from obclip.errors import InvalidRequest
 from obclip.plan import Profile
+from obclip.ranges import require_whole
 
 REFUSE, DEVICE_ONLY = "refuse", "device-only"
+_MAX_INT = 2**31 - 1  # of the wire; the real limits are the service's
 
 
 class GenerationOptions(TypedDict, total=False):
@@ -21,7 +23,7 @@ class GenerationOptions(TypedDict, total=False):
         steps: Steps of the whole run.
         guidance_scale: Classifier-free guidance on both sides.
         device_guidance_scale: Guidance of the device's own steps; stays on the device.
-        switch_point: k in 0..steps; the cloud runs the steps t < k.
+        switch_point: k in 0..steps; the cloud runs the steps t < k. With 0 nothing is sent.
         profile: How the cloud saves work, e.g. "bare", which saves nothing.
         max_candidates: At least 2. Fewer than the prompt has send one block of a public partition,
             which tells the service log2(all / sent) bits; the report's leakage says so.
@@ -78,17 +80,20 @@ def to_settings(chosen: GenerationOptions, defaults: Defaults) -> GenerationSett
     """Returns the public settings.
 
     With another number of steps than the family's default and no switch point, the cloud's share
-    stays the same.
+    stays the same, but for one step at least.
 
     Args:
         chosen: All options.
         defaults: Of the model family.
 
     Raises:
-        InvalidRequest: The profile does not exist.
+        InvalidRequest: The profile does not exist, or a number of steps is no whole one.
     """
+    for field in ("steps", "switch_point"):
+        if (number := chosen[field]) is not None:
+            require_whole(field, number, -_MAX_INT, _MAX_INT)
     steps = defaults.steps if chosen["steps"] is None else chosen["steps"]
-    usual = round(steps * defaults.switch_point / defaults.steps)
+    usual = max(round(steps * defaults.switch_point / defaults.steps), 1)
     scale = chosen["guidance_scale"]
     return GenerationSettings(
         steps=steps,

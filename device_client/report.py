@@ -109,12 +109,16 @@ class GenerationResult:
         image: The picture, RGB.
         report: Facts that are safe to share.
         unknown_words: The user's words that the model family does not know and so ignores.
+        are_words_cut: The end of the user's words was left out on the device, whose text encoder
+            takes no more.
         sheet: What the cloud saw beside the picture, if asked for; it marks the user's candidate.
-        cloud_batch: State of all candidates when they left the cloud, if asked for; public.
+        cloud_batch: State of all candidates when they left the cloud, if asked for; public. Where
+            nothing was sent, the noise that all start from.
     """
 
     image: Image.Image = field(repr=False)
     report: GenerationReport
     unknown_words: tuple[str, ...] = field(repr=False)
+    are_words_cut: bool = field(repr=False)
     sheet: Image.Image | None = field(repr=False, default=None)
     cloud_batch: SolverState | None = field(repr=False, default=None)

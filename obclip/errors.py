@@ -121,7 +121,8 @@ class ServiceUnreachable(ObclipError):
 
     exit_code: ClassVar[ExitCode] = ExitCode.UNAVAILABLE
     template: ClassVar[str] = (
-        "no ObCLIP service answers at {address}; check the address, or start `obclip serve`"
+        "no ObCLIP service answers at {address}; check the address, whether it wants --tls (and "
+        "--tls-ca, for an authority of your own), or start `obclip serve`"
     )
 
     address: str
@@ -282,7 +283,6 @@ def from_status(code: grpc.StatusCode, words: str | None, address: str) -> Obcli
         grpc.StatusCode.UNIMPLEMENTED: lambda: ServiceUnreachable(address),
         grpc.StatusCode.DATA_LOSS: lambda: WireError("the service's models gave unusable data"),
         grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceeded,
-        grpc.StatusCode.CANCELLED: Cancelled,
     }
     return makers.get(code, lambda: ServiceFailed(code.name))()
 

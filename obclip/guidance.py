@@ -10,6 +10,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+def is_guided(scale: float) -> bool:
+    """Tell whether a scale needs the output without the prompt: as in diffusers, above 1."""
+    return scale > 1
+
+
 def guide(
     unconditional: NDArray[np.float32], conditional: NDArray[np.float32], scale: float
 ) -> NDArray[np.float32]:
@@ -18,7 +23,7 @@ def guide(
     Args:
         unconditional: (..., C, H, W) float32, output for the negative or empty prompt; broadcasts.
         conditional: (..., C, H, W) float32, output for the prompt.
-        scale: w >= 0; 1 is no guidance.
+        scale: w >= 0.
 
     Returns:
         (..., C, H, W) float32.

@@ -16,7 +16,7 @@ from obclip.errors import InvalidRequest
 from obclip.v1 import profile_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from obclip.card import StepKindCost
 
@@ -124,6 +124,27 @@ class Step:
         if not self.reuses_maps:
             return self.samples(candidates)
         return sum(rows is not Rows.NONE for rows in (self.conditional, self.unconditional))
+
+    def calls(self, candidates: int, max_rows: int) -> Iterator[tuple[int, ...]]:
+        """Sizes of the leading axes of each call, rows without the prompt first.
+
+        Args:
+            candidates: N.
+            max_rows: rows of one call; a set that shares maps is never split.
+
+        Returns:
+            (rows,), or (sets, rows of each) for batch reuse: sets in one call have equal sizes.
+        """
+        branches = [rows.of(candidates) for rows in (self.unconditional, self.conditional)]
+        if not self.reuses_maps:
+            samples = sum(branches)
+            own = (1,) if self.kind == UNET_REUSE else ()
+            for start in range(0, samples, max_rows):
+                yield (min(max_rows, samples - start), *own)
+        elif branches[0] == branches[1]:
+            yield (2, branches[0])
+        else:
+            yield from ((1, count) for count in branches if count)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from obclip.errors import InvalidRequest
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -89,6 +91,21 @@ class NoiseSchedule:
         roots = np.linspace(*ends, self.num_train_timesteps).astype(np.float32)
         alphas = 1 - (roots**2 if self.beta_schedule == "scaled_linear" else roots)
         return np.cumprod(alphas, dtype=np.float64).astype(np.float32).astype(np.float64)
+
+    def require_steps(self, steps: int) -> None:
+        """Refuse a number of steps for which rounding leaves too few timesteps.
+
+        Raises:
+            InvalidRequest: it is one.
+        """
+        try:
+            self.discretise(steps)
+        except ValueError as error:
+            raise InvalidRequest(
+                "steps",
+                f"is {steps}, for which the schedule has no timesteps",
+                "choose fewer or more",
+            ) from error
 
     def discretise(self, steps: int) -> Discretisation:
         """Choose the timesteps of a run of `steps` steps.

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from cloud_service.export.errors import ExportFailed
+from cloud_service.export.export_record import RECORD_FILE
 from cloud_service.export.pipeline_folder import INDEX, TextFolders
 from cloud_service.export.text_ids import TOKENIZER_FILE, write_fast_tokenizer
 from cloud_service.export.weights_file import weights_in
-from obclip.card import FOLDERS, list_folder
+from obclip.card import CARD_FILE, FOLDERS, list_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +43,23 @@ def sources(pair: ModelPair) -> dict[str, Path]:
     }
     own = pair.device_text
     return found | (_text_sources(f"{DEVICE_UNET}/", own) if own else {})
+
+
+def require_place(pair: ModelPair, bundle: Path) -> None:
+    """Refuse a folder with something else in it: its models would be written over.
+
+    Args:
+        pair: the models.
+        bundle: where they are to go: an empty or absent folder, what an export left, or a source.
+
+    Raises:
+        ExportFailed: it holds something else.
+    """
+    own = [bundle / CARD_FILE, bundle / RECORD_FILE]
+    if any(file.is_file() for file in own) or bundle.resolve() in _origins(pair):
+        return
+    if bundle.exists() and not (bundle.is_dir() and not any(bundle.iterdir())):
+        raise ExportFailed(str(bundle), "holds something that is no bundle", "name an empty folder")
 
 
 def text_folders(bundle: Path, *, is_xl: bool, zeroes: bool) -> TextFolders:

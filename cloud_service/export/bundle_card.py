@@ -199,11 +199,11 @@ def read_schedule(config: dict[str, Any]) -> NoiseSchedule:
     Raises:
         ExportFailed: a value is outside what obclip.solver and NoiseSchedule compute.
     """
-    full = DPMSolverMultistepScheduler.from_config(config).config
-    _require_solver(full, _SOLVER)
     try:
+        full = DPMSolverMultistepScheduler.from_config(config).config
+        _require_solver(full, _SOLVER)
         return NoiseSchedule(**{field.name: full[field.name] for field in fields(NoiseSchedule)})
-    except ValueError as error:
+    except (NotImplementedError, TypeError, ValueError) as error:
         raise ExportFailed("scheduler", str(error), "choose one of these") from error
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -31,7 +31,7 @@ def count_macs(module: torch.nn.Module, examples: Mapping[str, torch.Tensor]) ->
     values = tuple(batch_of(examples, 1).values())
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
-        needed = _without_dead_code(torch.export.export(module, values).module())
+        needed = needed_graph(module, values)
         with shapes_only() as fake:
             inputs = [fake.from_tensor(value) for value in values]
             with counter:
@@ -62,7 +62,17 @@ def shapes_only() -> FakeTensorMode:
     return FakeTensorMode(allow_non_fake_inputs=True)
 
 
-def _without_dead_code(traced: torch.fx.GraphModule) -> torch.fx.GraphModule:
+def needed_graph(
+    module: torch.nn.Module, values: tuple[torch.Tensor, ...], dynamic_shapes: Any = None
+) -> torch.fx.GraphModule:
+    """The module as a graph that computes what its outputs need, and nothing else.
+
+    Args:
+        module: traced with the values.
+        values: its inputs.
+        dynamic_shapes: as `torch.export.export` takes it.
+    """
+    traced = torch.export.export(module, values, dynamic_shapes=dynamic_shapes).module()
     # Dropout, idle here, and checks of types would count as having effects of their own.
     traced.graph.eliminate_dead_code(lambda node: node.op in {"placeholder", "output"})
     traced.recompile()

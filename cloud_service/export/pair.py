@@ -124,8 +124,9 @@ class ModelPair:
             yield Mismatch("latent channels", channels, ("cloud's UNet", "cloud's VAE"))
         if own is None:
             return
-        for fact in ("latent_channels", "scaling_factor"):
-            yield from _compare(f"VAE {fact}", (ours.vae_config[fact], own.vae_config[fact]))
+        channels = channels[1], own.vae_config["latent_channels"]
+        yield from _compare("VAE latent_channels", channels)
+        yield from _compare("VAE scaling_factor", (ours.scaling_factor, own.scaling_factor))
         yield from _compare("VAE factor", (ours.vae_factor, own.vae_factor))
         if self._vae is None:
             digests = ours.vae_digest[:_DIGITS], own.vae_digest[:_DIGITS]

@@ -19,9 +19,11 @@ from cloud_service.export.weights_file import weights_in
 from obclip.card import TextFormat, sha256_file
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
-VAES = ("AutoencoderKL", "AutoencoderTiny")
+# A VAE's class, and the scaling factor that diffusers takes where an old config has none.
+_VAES = {"AutoencoderKL": 0.18215, "AutoencoderTiny": 1.0}
 _XL = "text_time"
 _TIME_IDS = 6
 _NOT_KNOWN = ("class_embed_type", "encoder_hid_dim_type")
@@ -40,6 +42,18 @@ def read_json(path: Path) -> dict[str, Any]:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise ExportFailed(str(path), "is absent or no JSON", "save the pipeline again") from error
+
+
+def read_number(config: dict[str, Any], name: str, path: Path) -> int:
+    """A whole number of a config.
+
+    Raises:
+        ExportFailed: there is none of that name.
+    """
+    found = config.get(name)
+    if not isinstance(found, int) or isinstance(found, bool):
+        raise ExportFailed(str(path), f"{name} is {found}", "this export needs a whole number here")
+    return found
 
 
 class UnetFolder:
@@ -62,25 +76,25 @@ class UnetFolder:
     @property
     def channels(self) -> int:
         """C of the latents."""
-        return int(self.config["in_channels"])
+        return read_number(self.config, "in_channels", self.path)
 
     @property
     def sample_size(self) -> int:
         """H and W of the latents that it was trained with."""
-        return int(self.config["sample_size"])
+        return read_number(self.config, "sample_size", self.path)
 
     @property
     def text_width(self) -> int:
         """D of the text embedding that it takes."""
-        return int(self.config["cross_attention_dim"])
+        return read_number(self.config, "cross_attention_dim", self.path)
 
     @property
     def pooled_width(self) -> int:
         """Of the pooled embedding that it takes, 0 for none."""
         if self.config.get("addition_embed_type") is None:
             return 0
-        told = _TIME_IDS * int(self.config["addition_time_embed_dim"])
-        return int(self.config["projection_class_embeddings_input_dim"]) - told
+        told = _TIME_IDS * read_number(self.config, "addition_time_embed_dim", self.path)
+        return read_number(self.config, "projection_class_embeddings_input_dim", self.path) - told
 
     @property
     def takes_guidance(self) -> bool:
@@ -135,10 +149,10 @@ class TextFolders:
         Raises:
             ExportFailed: two that do not go together, or a tokenizer that does not fit.
         """
-        configs = [read_json(folder / "config.json") for folder in self.encoders]
-        width = sum(int(config["hidden_size"]) for config in configs)
-        pooled = int(configs[1]["projection_dim"]) if len(configs) > 1 else 0
-        lengths = {int(config["max_position_embeddings"]) for config in configs}
+        width = sum(_number_of(folder, "hidden_size") for folder in self.encoders)
+        second = self.second_encoder
+        pooled = 0 if second is None else _number_of(second, "projection_dim")
+        lengths = {_number_of(folder, "max_position_embeddings") for folder in self.encoders}
         if len(lengths) > 1 or pooled > width:
             raise ExportFailed(
                 str(self.second_encoder),
@@ -159,7 +173,11 @@ class TextFolders:
 
     @property
     def _max_tokens(self) -> int:
-        return int(read_json(self.encoder / "config.json")["max_position_embeddings"])
+        return _number_of(self.encoder, "max_position_embeddings")
+
+
+def _number_of(folder: Path, name: str) -> int:
+    return read_number(read_json(folder / "config.json"), name, folder)
 
 
 class PipelineFolder:
@@ -173,7 +191,7 @@ class PipelineFolder:
         self.path = path
         self._index = read_json(path / INDEX)
         self._require_class("unet", ("UNet2DConditionModel",))
-        self._require_class("vae", VAES)
+        self._require_class("vae", _VAES)
         self._require_class("text_encoder", ("CLIPTextModel",))
         self.is_xl = self._class("text_encoder_2") is not None
         if self.is_xl:
@@ -216,6 +234,11 @@ class PipelineFolder:
         blocks = config.get("block_out_channels") or config["decoder_block_out_channels"]
         return int(2 ** (len(blocks) - 1))
 
+    @property
+    def scaling_factor(self) -> float:
+        """What the VAE's latents are multiplied by."""
+        return float(self.vae_config.get("scaling_factor", _VAES[str(self._class("vae"))]))
+
     @cached_property
     def vae_digest(self) -> str:
         """SHA-256 of the VAE's weights."""
@@ -225,7 +248,7 @@ class PipelineFolder:
         name: str | None = (self._index.get(part) or [None, None])[1]
         return name
 
-    def _require_class(self, part: str, known: tuple[str, ...]) -> None:
+    def _require_class(self, part: str, known: Collection[str]) -> None:
         if self._class(part) not in known:
             raise ExportFailed(
                 f"{self.path / INDEX}: {part}",

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from cloud_service.export.card_settings import UNSTATED, CardSettings
 from cloud_service.export.errors import ExportFailed
-from cloud_service.export.tensorrt_profiles import MAX_ROWS
+from cloud_service.inference import MAX_ROWS
 from obclip.card import Defaults, ModelCard
 from obclip.plan import STEP_KINDS, UNET_FULL, Profile
 
@@ -128,6 +128,7 @@ def export(  # noqa: PLR0913, PLR0917 -- each parameter is an option of the comm
     pair = _load("cloud_service.export.pair").ModelPair(*places, vae, size)
     settings = _settings(out, pair, given)
     _load("cloud_service.export.bundle").require_card(pair, settings)
+    _load("cloud_service.export.assembly").require_place(pair, out)
     _tell_needs(pair, out, precision, graphs=len(kinds) + 4)
     if dry_run:
         return

@@ -26,12 +26,12 @@ from cloud_service.export.errors import ExportFailed
 from cloud_service.export.tensorrt_graph import SharedWeights, write_half_graph
 from cloud_service.export.tensorrt_memory import GraphMemory, graph_memory, memory_table
 from cloud_service.export.tensorrt_profiles import (
-    MAX_ROWS,
     Batch,
     ProfileShapes,
     optimisation_profiles,
     planned_batches,
 )
+from cloud_service.inference import MAX_ROWS
 from cloud_service.model_repository import write_repository
 from cloud_service.slots import slot_layout
 from obclip.card import ModelCard, sha256_file

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from obclip.plan import UNET_REUSE, Plan, Profile, make_plan
+from obclip.plan import Profile, make_plan
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-    from obclip.plan import Step
+    from obclip.plan import Plan
 
-MAX_ROWS = 64  # of one call, as every model's config says
 # Sizes of the leading axes of one call: (rows,), or (sets, rows of each) for batch reuse.
 Batch = tuple[int, ...]
 # Input name -> its smallest, best and largest shape.
@@ -32,7 +31,7 @@ def planned_batches(
         kind: name of the step kind.
         offered: all step kinds of the bundle; profiles that need others cannot be served.
         candidates: the buckets, N of each.
-        max_rows: a call with more is split; see `DenoisingRun`.
+        max_rows: a call with more is split; see `Step.calls`.
     """
     counts = tuple(candidates)
     batches = {
@@ -41,7 +40,7 @@ def planned_batches(
         for step in plan.steps
         if step.kind == kind
         for count in counts
-        for batch in _calls(step, count, max_rows)
+        for batch in step.calls(count, max_rows)
     }
     return sorted(batches)
 
@@ -86,15 +85,3 @@ def _plans(offered: Collection[str]) -> Iterator[Plan]:
             plan = make_plan(_STEPS, switch_point, profile)
             yield plan
             yield plan.without_guidance()
-
-
-def _calls(step: Step, candidates: int, max_rows: int) -> Iterator[Batch]:
-    unconditional = step.unconditional.of(candidates)
-    conditional = step.conditional.of(candidates)
-    rows = unconditional + conditional
-    if step.kind != UNET_REUSE:
-        yield from ((min(max_rows, rows - start),) for start in range(0, rows, max_rows))
-    elif unconditional == conditional:
-        yield (2, conditional)
-    else:
-        yield from ((1, count) for count in (unconditional, conditional) if count)

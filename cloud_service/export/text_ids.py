@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from cloud_service.export.errors import ExportFailed
 
@@ -43,9 +43,9 @@ def read_ids(tokenizer: Path, second: Path | None, max_tokens: int, *, zeroes: b
         zeroes: whether the empty prompt's embedding is zeros.
 
     Raises:
-        ExportFailed: one names no padding, or their vocabularies differ.
+        ExportFailed: one cannot be opened or names no padding, or their vocabularies differ.
     """
-    first = AutoTokenizer.from_pretrained(tokenizer)
+    first = _load(tokenizer)
     pad = _pad_token_id(tokenizer)
     if second is None:
         return TextIds(pad, first.eos_token_id)
@@ -59,18 +59,30 @@ def read_ids(tokenizer: Path, second: Path | None, max_tokens: int, *, zeroes: b
 
 def vocabulary(folder: Path) -> str:
     """What decides the ids of a text: the tokenizer's model and how it cuts, as JSON."""
-    backend = json.loads(AutoTokenizer.from_pretrained(folder).backend_tokenizer.to_str())
+    backend = json.loads(_load(folder).backend_tokenizer.to_str())
     parts = ("normalizer", "pre_tokenizer", "model", "post_processor")
     return json.dumps({part: backend[part] for part in parts}, sort_keys=True)
 
 
 def write_fast_tokenizer(source: Path, target: Path) -> None:
     """Write tokenizer.json for a folder that holds a vocabulary and merges alone."""
-    AutoTokenizer.from_pretrained(source).backend_tokenizer.save(str(target / TOKENIZER_FILE))
+    _load(source).backend_tokenizer.save(str(target / TOKENIZER_FILE))
+
+
+def _load(folder: Path) -> PreTrainedTokenizerBase:
+    """Open a tokenizer that lies here; no hub is asked, and no code of the folder runs."""
+    try:
+        if not folder.is_dir():
+            raise FileNotFoundError(folder)
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise ExportFailed(
+            str(folder), "holds no tokenizer of a known class", "save the pipeline again"
+        ) from error
 
 
 def _pad_token_id(folder: Path) -> int:
-    pad = AutoTokenizer.from_pretrained(folder).pad_token_id
+    pad = _load(folder).pad_token_id
     if pad is None:
         raise ExportFailed(str(folder), "names no pad token", "name one")
     return int(pad)

@@ -28,7 +28,10 @@ def draw_neck(portrait: Portrait) -> str:
     skin = SKINS[portrait.ethnicity]
     neck = svg.path(_NECKS[portrait.gender], skin.base)
     shadow = svg.path(_NECK_SHADOWS[portrait.gender], skin.shade, 0.85)
-    return neck + shadow
+    if portrait.clothing != "hoodie":
+        return neck + shadow
+    inside = svg.ellipse(64, 100, 26, 14, CLOTHS[portrait.clothing_colour].dark)
+    return inside + neck + shadow
 
 
 def draw_clothes(portrait: Portrait) -> str:
@@ -73,9 +76,10 @@ def _turtleneck(cloth: Cloth, gender: str) -> str:
 
 
 def _dress(cloth: Cloth) -> str:
-    straps = svg.line("M86 110 V124", cloth.base, 7)
-    bodice = "M30 132 L36 120 Q52 126 64 120 Q76 126 92 120 L98 132Z"
-    return svg.mirrored(straps) + svg.path(bodice, cloth.base)
+    bodice = (
+        "M26 134 C29 124 31 118 33 111 L47 107.5 Q64 134 81 107.5 L95 111 C97 118 99 124 102 134Z"
+    )
+    return svg.path(bodice, cloth.base)
 
 
 _GARMENTS: Final[Mapping[str, Callable[[Cloth, str], str]]] = {
@@ -90,7 +94,8 @@ def draw_hat(portrait: Portrait) -> str:
     """Draws the hat, if any, to go over the hair."""
     if portrait.hat == "none":
         return ""
-    return _HATS[portrait.hat](CLOTHS[portrait.clothing_colour])
+    hat = _HATS[portrait.hat](CLOTHS[portrait.clothing_colour])
+    return svg.group(hat, "translate(0 -3.5) scale(1 0.92)")
 
 
 def _hat_fill(cloth: Cloth) -> str:
@@ -100,13 +105,7 @@ def _hat_fill(cloth: Cloth) -> str:
 def _cap(cloth: Cloth) -> str:
     dome = "M30 42 C26 14 44 4 64 4 C84 4 102 14 98 42 Q64 30 30 42Z"
     brim = "M24 44 C28 30 100 30 104 44 C106 50 98 50 92 48 C76 42 52 42 36 48 C30 50 22 50 24 44Z"
-    return (
-        _hat_fill(cloth)
-        + svg.path(dome, "url(#hat)")
-        + svg.circle(64, 20, 8, cloth.light)
-        + svg.circle(64, 5, 3.5, cloth.dark)
-        + svg.path(brim, cloth.dark)
-    )
+    return _hat_fill(cloth) + svg.path(dome, "url(#hat)") + svg.path(brim, cloth.dark)
 
 
 def _beanie(cloth: Cloth) -> str:
@@ -114,7 +113,6 @@ def _beanie(cloth: Cloth) -> str:
     cuff = "M28 32 Q64 20 100 32 Q103 38 101 45 Q64 33 27 45 Q25 38 28 32Z"
     return (
         _hat_fill(cloth)
-        + svg.circle(64, 7, 9, cloth.light)
         + svg.path(dome, "url(#hat)")
         + svg.path(cuff, cloth.dark)
         + svg.line("M30 39 Q64 26.5 98 39", cloth.light, 2.2, 0.6)
@@ -124,11 +122,10 @@ def _beanie(cloth: Cloth) -> str:
 def _straw_hat(cloth: Cloth) -> str:
     crown = "M37 36 C36 10 46 4 64 4 C82 4 92 10 91 36Z"
     band = "M36.5 28 Q64 36 91.5 28 L92 37 Q64 44 36 37Z"
-    brim = "M6 42 C10 30 34 34 64 34 C94 34 118 30 122 42 C116 50 92 46 64 46 C36 46 12 50 6 42Z"
+    brim = "M10 41 C10 32 34 34 64 34 C94 34 118 32 118 41 C118 49 92 46 64 46 C36 46 10 49 10 41Z"
     return (
         svg.vertical_gradient("hat", ("#FFE9A8", "#E8C36A"), 2, 36)
-        + svg.path(brim, "#CFA04A")
-        + svg.path("M10 41 C20 33 38 36 64 36 C90 36 108 33 118 41 Q64 38 10 41Z", "#F3D688")
+        + svg.path(brim, "#D9B056")
         + svg.path(crown, "url(#hat)")
         + svg.path(band, cloth.base)
     )

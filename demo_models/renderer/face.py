@@ -47,6 +47,9 @@ _FEATURES: Final[Mapping[str, _Features]] = {
 _OVER_EARS: Final = ("bob", "long", "curly")
 """Hair styles that would show only slivers of earrings."""
 
+_BARE_FOREHEAD: Final = ("bald", "bun")
+"""Hair styles that leave room for lines on the forehead."""
+
 _JAWS: Final[Mapping[tuple[str, str], tuple[float, float]]] = {
     ("female", "young"): (23.5, 9.0),
     ("female", "middle-aged"): (26.0, 11.0),
@@ -59,9 +62,9 @@ _JAWS: Final[Mapping[tuple[str, str], tuple[float, float]]] = {
 
 _BROW_MOVES: Final[Mapping[str, tuple[float, float, float]]] = {
     "smiling": (0.0, -1.5, 0.0),
-    "neutral": (0.0, 0.0, 0.5),
-    "sad": (-6.5, -3.5, 1.5),
-    "surprised": (-7.0, -9.0, -6.0),
+    "neutral": (0.5, 0.5, 1.0),
+    "sad": (-4.0, -2.0, 2.5),
+    "surprised": (-3.5, -5.5, -3.0),
 }
 """Downward moves of a brow's inner end, middle and outer end."""
 
@@ -98,13 +101,12 @@ def draw_glasses(portrait: Portrait) -> str:
         return ""
     frame = "#17181F"
     lens = (
-        f'<rect x="{_EYE_X - 13}" y="{_EYE_Y - 11}" width="27" height="24" rx="11" '
-        f'fill="#DDF0FF" fill-opacity="0.28" stroke="{frame}" stroke-width="3.6"/>'
+        f'<rect x="{_EYE_X - 13}" y="{_EYE_Y - 9.5}" width="27" height="24" rx="11" '
+        f'fill="none" stroke="{frame}" stroke-width="3.4"/>'
     )
-    arm = svg.line("M93 56 L97 54", frame, 3.6)
-    bridge = svg.line("M60.5 57 Q64 53 67.5 57", frame, 3.6)
-    shine = svg.line("M71 64 L77 51", "#FFFFFF", 2.2, 0.55)
-    return svg.mirrored(lens + arm) + bridge + shine + svg.group(shine, "translate(-30 0)")
+    arm = svg.line("M93 57 L97 55", frame, 3.4)
+    bridge = svg.line("M60.5 58 Q64 54 67.5 58", frame, 3.4)
+    return svg.mirrored(lens + arm) + bridge
 
 
 def _outline(width: float, jaw: float, chin: float) -> str:
@@ -145,17 +147,14 @@ def _age_marks(portrait: Portrait) -> str:
         return ""
     colour = SKINS[portrait.ethnicity].line
     if portrait.age == "middle-aged":
-        fold = svg.line("M77 76 Q82 80 82.5 87", colour, 2.3, 0.85)
-        bag = svg.line("M71 67 Q79 72.5 87 66.5", colour, 1.9, 0.75)
-        return svg.mirrored(fold + bag) + svg.line("M50 38 Q64 35 78 38", colour, 2.2, 0.8)
-    shade = SKINS[portrait.ethnicity].shade
-    pouch = svg.path("M70 65 Q79 67 88 64 Q86 73 79 73 Q72 73 70 65Z", shade, 0.75)
-    bag = svg.line("M70.5 68 Q79 76 88 67", colour, 2.2, 0.9)
-    fold = svg.line("M76 74 Q84 80 84 90", colour, 2.6, 0.95)
-    feet = svg.line("M90 56 L94 53 M90.5 60 L94.5 61", colour, 2.0, 0.85)
-    hollow = svg.path("M91 68 C86 75 84 83 86 87 C89 83 91 76 91 68Z", shade, 0.7)
-    forehead = svg.line("M48 32.5 Q64 29 80 32.5 M46 39 Q64 35.5 82 39", colour, 2.2, 0.85)
-    return svg.mirrored(hollow + pouch + bag + fold + feet) + forehead
+        fold = svg.line("M80 77 Q84.5 81 84.5 88", colour, 2.3, 0.85)
+        bag = svg.line("M72 69 Q79 74 86 69", colour, 1.9, 0.75)
+        return svg.mirrored(fold + bag)
+    bag = svg.line("M71 69 Q79 76.5 87 69", colour, 2.4, 0.9)
+    fold = svg.line("M80 77 Q86 82 85.5 92", colour, 2.8, 0.95)
+    forehead = svg.line("M50 28 Q64 25 78 28 M49 34 Q64 31 79 34", colour, 2.2, 0.85)
+    bare = portrait.hat == "none" and portrait.hair_style in _BARE_FOREHEAD
+    return svg.mirrored(bag + fold) + (forehead if bare else "")
 
 
 def _eyes(portrait: Portrait) -> str:
@@ -195,8 +194,11 @@ def _brows(portrait: Portrait) -> str:
     thickness, arch = _FEATURES[portrait.ethnicity].brow
     thickness *= 1.3 if portrait.gender == "male" else 0.8
     inner, middle, outer = _BROW_MOVES[portrait.expression]
-    y = 45.5
-    brow = f"M70 {y + inner} Q79 {y - arch + middle} 89 {y + 1 + outer}"
+    y = 43.5
+    if portrait.hat != "none":  # no brow reaches the brim
+        arch, inner, middle, outer = 0.6 * arch, 0.5 * inner, 0.5 * middle, 0.5 * outer
+        y = 44.5
+    brow = f"M70.5 {y + inner} Q79 {y - arch + middle} 87.5 {y + 1 + outer}"
     colour = HAIRS[portrait.hair_colour].brow
     return svg.mirrored(svg.line(brow, colour, thickness))
 
@@ -226,8 +228,8 @@ def _beard(portrait: Portrait) -> str:
     if portrait.beard == "beard":
         fill = svg.vertical_gradient("beard", (hair.base, hair.dark), 66, 112)
         full = (
-            "M33 58 C31 80 38 110 64 110 C90 110 97 80 95 58 L91 62 C91 74 84 79 76 78 "
-            "Q70 75 64 78 Q58 75 52 78 C44 79 37 74 37 62Z"
+            "M35.5 68 C35 90 44 110 64 110 C84 110 93 90 92.5 68 C91 75 84 79 76 78 "
+            "Q70 75 64 78 Q58 75 52 78 C44 79 37 75 35.5 68Z"
         )
         return fill + svg.path(full, "url(#beard)")
     return ""

@@ -12,8 +12,13 @@ from demo_models.renderer import svg
 from demo_models.renderer.palette import GREYING, HAIRS
 
 _FILL: Final = "url(#hair)"
-_HAT_LINE: Final = 36
-"""Under a hat no hair shows above this height."""
+_BELOW_HAT: Final = "M0 208 V70 C12 44 40 32 64 32 C88 32 116 44 128 70 V208Z"
+"""Where hair shows under a hat: rounded, so that it comes out below the brim."""
+
+_LOW_TAIL: Final = (
+    "M88 48 C108 40 123 52 122 74 C121 90 119 98 115 104 Q108 109 102 102 C105 88 102 72 90 62Z"
+)
+"""A ponytail under a hat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,26 +35,31 @@ _PULLED_BACK: Final = (
     "M33 60 C27 34 38 13 64 13 C90 13 101 34 95 60 C94 50 88 41 78 36 "
     "C70 32 58 32 50 36 C40 41 34 50 33 60Z"
 )
-_SIDES: Final = (
-    "M32 64 C26 52 29 40 36 31 C39 40 37 52 37 64Z M96 64 C102 52 99 40 92 31 C89 40 91 52 91 64Z"
+_SIDEBURNS: Final = (
+    "M32 60 C29 50 29 40 31 24 H38 C37.5 40 36.5 50 36.5 60Z "
+    "M96 60 C99 50 99 40 97 24 H90 C90.5 40 91.5 50 91.5 60Z"
 )
+"""What a hat leaves of hair that is short, pinned up or tied."""
+
+_PUFFS: Final = "M34 24 C16 28 14 66 34 66 Q37 48 37 24Z M94 24 C112 28 114 66 94 66 Q91 48 91 24Z"
+"""What a hat leaves of curls."""
 _CURTAIN: Final = (
-    "M61 14 C92 6 104 34 100 66 C96 64 94 60 93 55 C90 44 74 40 61 26 "
-    "C54 40 38 44 35 55 C34 60 32 64 28 66 C24 34 36 6 61 14Z"
+    "M61 14 C92 6 104 34 100 66 C96 64 94 60 93 55 C91 36 74 35 61 26 "
+    "C54 35 37 36 35 55 C34 60 32 64 28 66 C24 34 36 6 61 14Z"
 )
 
 _STYLES: Final[Mapping[str, _Style]] = {
     "short": _Style(
         front=(
-            "M33 62 C26 34 36 12 66 11 C94 10 102 34 95 62 L91 60 C92 50 90 44 86 38 "
-            "C74 42 58 40 46 32 C42 38 37 46 37 60Z"
+            "M33 62 C26 34 36 12 66 11 C94 10 102 34 95 62 L92 60 C92.5 50 91.5 40 87 33 "
+            "C76 35 58 34 46 27 C41 34 36 44 36 60Z"
         ),
         shine="M46 24 Q56 16 72 17",
     ),
     "pixie": _Style(
         front=(
-            "M31 70 C24 36 36 10 66 10 C96 10 104 36 97 70 C93 66 92 58 91 50 "
-            "C88 44 80 40 76 31 C68 42 50 46 38 46 C37 56 36 64 31 70Z"
+            "M31 70 C24 36 36 10 66 10 C96 10 104 36 97 70 C93 66 93 58 92 48 "
+            "C89 38 82 34 77 26 C68 35 50 37 37 37 C35 50 35 64 31 70Z"
         ),
         shine="M44 26 Q54 17 68 17",
     ),
@@ -61,11 +71,10 @@ _STYLES: Final[Mapping[str, _Style]] = {
         shine="M52 19 Q62 15 74 18",
     ),
     "bald": _Style(front=""),
-    "balding": _Style(front=_SIDES),
     "buzz cut": _Style(
         front=(
-            "M34 56 C29 32 40 17 64 17 C88 17 99 32 94 56 L91 56 C91 46 89 40 84 36 "
-            "C74 33 54 33 44 36 C39 40 37 46 37 56Z"
+            "M34 56 C29 32 40 15 64 15 C88 15 99 32 94 56 L91.5 56 C91.5 44 89 37 84 33 "
+            "C74 30 54 30 44 33 C39 37 36.5 44 36.5 56Z"
         ),
         shine="M50 23 Q60 19 70 20",
     ),
@@ -75,8 +84,8 @@ _STYLES: Final[Mapping[str, _Style]] = {
             "C82 104 92 106 102 102 C108 96 109 86 109 66 C109 40 102 9 64 9Z"
         ),
         front=(
-            "M28 84 C22 34 36 11 64 11 C92 11 106 34 100 84 C95 74 94 60 93 48 "
-            "C84 43 74 42 64 42 C54 42 44 43 35 48 C34 60 33 74 28 84Z"
+            "M28 84 C22 34 36 11 64 11 C92 11 106 34 100 84 C95 74 94 60 93 42 "
+            "C84 36 74 35 64 35 C54 35 44 36 35 42 C34 60 33 74 28 84Z"
         ),
         shine="M38 30 Q48 19 64 19",
     ),
@@ -97,12 +106,12 @@ _STYLES: Final[Mapping[str, _Style]] = {
     ),
     "ponytail": _Style(
         front=(
-            "M33 62 C26 34 38 12 66 12 C92 12 102 34 95 60 C93 48 86 40 74 32 "
-            "C64 42 46 42 38 48 C36 54 35 58 33 62Z"
+            "M33 62 C26 34 38 12 66 12 C92 12 102 34 95 60 C94 46 88 36 76 28 "
+            "C64 35 47 35 37 40 C35.5 50 35 58 33 62Z"
         ),
         back=(
-            "M84 12 C110 6 126 28 123 60 C121 84 116 98 104 110 C106 92 104 70 98 54 "
-            "C94 44 88 36 80 30Z"
+            "M84 12 C110 6 126 28 123 60 C122 82 121 92 117 101 Q109 108 103 100 "
+            "C105 86 103 68 98 54 C94 44 88 36 80 30Z"
         ),
         shine="M46 26 Q56 18 68 18",
     ),
@@ -114,7 +123,7 @@ _STYLES: Final[Mapping[str, _Style]] = {
 def draw_hair_definitions(portrait: Portrait) -> str:
     """Defines the gradient and the clip path that the other hair drawings refer to."""
     hair = HAIRS[portrait.hair_colour]
-    region = svg.rect(-40, _HAT_LINE, 208, 208, "#000")
+    region = svg.path(_BELOW_HAT, "#000")
     stops = (hair.light, hair.base, hair.dark)
     return svg.vertical_gradient("hair", stops, -6, 118) + svg.clip_path("hair-region", region)
 
@@ -123,6 +132,10 @@ def draw_back_hair(portrait: Portrait) -> str:
     """Draws the hair behind neck and head."""
     name = _style_name(portrait)
     dark = HAIRS[portrait.hair_colour].dark
+    if name == "ponytail" and portrait.hat != "none":
+        return svg.path(_LOW_TAIL, _FILL)
+    if name in ("afro", "curly") and portrait.hat != "none" and portrait.gender == "male":
+        return ""  # puffs beside the face are all that shows
     shapes = svg.path(_STYLES[name].back, _FILL) if _STYLES[name].back else ""
     if name == "long":
         shapes += svg.path("M36 64 C40 100 42 110 38 132 H90 C86 110 88 100 92 64Z", dark, 0.6)
@@ -138,10 +151,12 @@ def draw_back_hair(portrait: Portrait) -> str:
 def draw_front_hair(portrait: Portrait) -> str:
     """Draws the hair over the head and, where long, over the shoulders."""
     name = _style_name(portrait)
+    if portrait.hat != "none":
+        return _below_hat(portrait, _under_hat(portrait, name))
     style = _STYLES[name]
     shapes = svg.path(style.front, _FILL) if style.front else ""
     if name == "curly":
-        shapes += _ring((64, 52), 34, 10.5, -170, -10, 8) + _ring((64, 46), 24, 9, -155, -25, 4)
+        shapes += _ring((64, 50), 34, 10.5, -170, -10, 8) + _ring((64, 44), 24, 8, -132, -48, 3)
     if style.locks:
         shapes += svg.path(style.locks, _FILL)
     if style.shine:
@@ -149,7 +164,21 @@ def draw_front_hair(portrait: Portrait) -> str:
         shapes += svg.line(style.shine, light, 4.0, 0.75)
     if portrait.age == "middle-aged":
         shapes += _grey_temples(name)
-    return _below_hat(portrait, shapes)
+    return shapes
+
+
+def _under_hat(portrait: Portrait, name: str) -> str:
+    """Draws whole shapes: what peeps out in tufts cannot be told at this size."""
+    if name == "bald":
+        return ""
+    greying = portrait.age == "middle-aged"
+    if name in ("curly", "afro"):
+        return svg.path(_PUFFS, _FILL) + (svg.path(_SIDEBURNS, GREYING) if greying else "")
+    if name not in ("long", "bob"):
+        return svg.path(_SIDEBURNS, GREYING if greying else _FILL)
+    style = _STYLES[name]
+    shapes = svg.path(style.front, _FILL) + (svg.path(style.locks, _FILL) if style.locks else "")
+    return shapes + (_grey_temples(name) if greying else "")
 
 
 def _below_hat(portrait: Portrait, shapes: str) -> str:
@@ -159,8 +188,6 @@ def _below_hat(portrait: Portrait, shapes: str) -> str:
 def _style_name(portrait: Portrait) -> str:
     """Returns the drawn variant of the portrait's hair style."""
     style, old_man = portrait.hair_style, portrait.gender == "male" and portrait.age == "old"
-    if style == "bald" and portrait.age != "young" and portrait.gender == "male":
-        return "balding"
     if style == "short" and portrait.gender == "female":
         return "pixie"
     if style in ("short", "buzz cut") and old_man:
@@ -171,12 +198,10 @@ def _style_name(portrait: Portrait) -> str:
 def _grey_temples(name: str) -> str:
     if name == "bald":
         return ""
-    if name == "balding":
-        return svg.path(_SIDES, GREYING)
     if name in ("long", "bob"):
         streak = "M73 28 C84 35 92 43 94 60 Q97 66 99 78 C104 56 99 34 84 20Z"
         return svg.mirrored(svg.path(streak, GREYING, 0.9))
-    patch = "M95.5 62 C100 48 98 36 91 27 C85 33 88 40 90.5 47 L91 61Z"
+    patch = "M95.5 62 C100 48 98 36 92 27 C88 33 90 40 91.5 47 L92 61Z"
     return svg.mirrored(svg.path(patch, GREYING))
 
 
@@ -185,7 +210,7 @@ def _curls_behind(gender: str) -> str:
     if gender == "male":
         return ring
     sides = "".join(
-        svg.circle(x, y, 12, _FILL) for x, y in ((100, 58), (104, 74), (104, 90), (98, 104))
+        svg.circle(x, y, 13, _FILL) for x, y in ((100, 56), (103, 72), (103, 88), (97, 102))
     )
     return ring + svg.mirrored(sides) + svg.path("M32 50 H96 V108 H32Z", _FILL)
 

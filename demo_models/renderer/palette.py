@@ -96,13 +96,13 @@ CLOTHS: Final[Mapping[str, Cloth]] = {
     "black": Cloth("#2B2C34", "#131318", "#494B57"),
 }
 
-STUDIOS: Final[Mapping[str, tuple[str, str, str]]] = {
-    "white": ("#F1F0EC", "#D8D6D0", "#FFFFFF"),
-    "grey": ("#85858A", "#55555B", "#A5A5AA"),
-    "blue": ("#7FA8E8", "#4A74C0", "#A9C8F5"),
-    "green": ("#8CC79A", "#55976A", "#B4E0BE"),
-    "orange": ("#F5B06A", "#DE8438", "#FFCE98"),
-    "pink": ("#F6B3CC", "#E27FA6", "#FFD3E2"),
-    "purple": ("#AE8AD2", "#7A55A6", "#CDB2E8"),
+STUDIOS: Final[Mapping[str, tuple[str, str]]] = {
+    "white": ("#F1F0EC", "#D8D6D0"),
+    "grey": ("#85858A", "#55555B"),
+    "blue": ("#7FA8E8", "#4A74C0"),
+    "green": ("#8CC79A", "#55976A"),
+    "orange": ("#F5B06A", "#DE8438"),
+    "pink": ("#F6B3CC", "#E27FA6"),
+    "purple": ("#AE8AD2", "#7A55A6"),
 }
-"""Top, bottom and halo of each plain background."""
+"""Top and bottom of each plain background."""

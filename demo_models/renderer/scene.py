@@ -55,8 +55,7 @@ def _band(y: float, height: float, fill: str) -> str:
 
 
 def _studio(colour: str) -> str:
-    top, bottom, halo = STUDIOS[colour]
-    return _backdrop(top, bottom) + svg.circle(64, 60, 54, halo, 0.75)
+    return _backdrop(*STUDIOS[colour])
 
 
 def _beach() -> str:

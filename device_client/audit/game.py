@@ -103,16 +103,18 @@ def play(prompt: str, hide: Hide) -> Trial | None:
         hide: The device.
 
     Returns:
-        The trial, or None if the prompt is refused.
+        The trial, or None if prompt and twin are refused.
     """
-    own = hide(prompt)
+    own, other = hide(prompt), twin_of(prompt)
+    twin = None if other is None else hide(other)
     if not own.seen.candidates:
-        return None
+        if other is None or twin is None or not twin.seen.candidates:
+            return None
+        prompt, own, twin = other, twin, own  # one of the two is sent, which tells them apart
     again = tuple(hide(prompt) for _ in range(REPEATS - 1))
     many = len(own.seen.candidates) > 1
     by_lot = tuple(hide(text) for text in own.seen.candidates) if many else (own,)
-    twin = twin_of(prompt)
-    return Trial((own, *again), by_lot, None if twin is None else hide(twin))
+    return Trial((own, *again), by_lot, twin)
 
 
 def score_own(attack: Attack, trials: Sequence[Trial]) -> Score:
@@ -164,12 +166,7 @@ def _lot_row(attack: Attack, trial: Trial) -> _Row:
     if len(trial.seen.candidates) < 2:
         return None
     games = [game for game in trial.by_lot if game.seen.candidates]
-    right = [
-        attack.guess(View((game.seen,), trial.read_again))[game.truth]
-        if game.seen.candidates
-        else 0.0
-        for game in games
-    ]
+    right = [attack.guess(View((game.seen,), trial.read_again))[game.truth] for game in games]
     chance = float(np.mean([1 / len(game.seen.candidates) for game in games]))
     return float(np.mean(right)), chance, bool(min(right) >= CERTAIN)
 

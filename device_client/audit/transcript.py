@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from device_client.limits import DEFAULT_MAX_CANDIDATES
 from device_client.private_side.choice import index_of
-from device_client.transformation import Lexicon, TransformationRefused, transform
+from device_client.transformation import Lexicon, transform
+from obclip.errors import PromptRefused
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Device:
     """
 
     negative_prompt: str = field(repr=False, default="")
-    max_candidates: int = 30
+    max_candidates: int = DEFAULT_MAX_CANDIDATES
     lexicon: Lexicon | None = field(repr=False, default=None)
 
     def hide(self, prompt: str) -> Hidden:
@@ -66,7 +68,7 @@ class Device:
                 lexicon=self.lexicon,
                 max_candidates=self.max_candidates,
             )
-        except TransformationRefused:
+        except PromptRefused:
             return Hidden(Transcript(), 0)
         skeleton = made.skeleton
         seen = Transcript(

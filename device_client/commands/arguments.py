@@ -22,7 +22,7 @@ Prompt = Annotated[
 ]
 NegativePrompt = Annotated[
     str,
-    typer.Option(metavar="TEXT", help="What not to show; goes through the same transformation."),
+    typer.Option(metavar="TEXT", help="What not to show; items with sensitive words are left out."),
 ]
 MaxCandidates = Annotated[
     int,
@@ -75,8 +75,11 @@ def read_prompt(argument: str) -> str:
 
     Args:
         argument: The prompt, or "-".
+
+    Raises:
+        InvalidRequest: Standard input is no UTF-8 text.
     """
-    prompt = sys.stdin.read() if argument == "-" else argument
+    prompt = "\n".join(read_lines("prompt", "-")) if argument == "-" else argument
     return prompt.strip()
 
 
@@ -116,13 +119,13 @@ def read_lines(option: str, path: str) -> Iterator[str]:
     Raises:
         InvalidRequest: It cannot be read.
     """
-    if path == "-":
-        yield from (line.rstrip("\n") for line in sys.stdin)
-        return
     try:
+        if path == "-":
+            yield from (line.rstrip("\n") for line in sys.stdin)
+            return
         with Path(path).open(encoding="utf-8") as file:
             yield from (line.rstrip("\n") for line in file)
     except (OSError, UnicodeDecodeError) as failure:
         raise InvalidRequest(
-            option, f"{path} cannot be read as UTF-8 text", "give another file"
+            option, f"{path} cannot be read as UTF-8 text", "give another one"
         ) from failure

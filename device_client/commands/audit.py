@@ -16,8 +16,8 @@ from device_client.commands.arguments import (
     read_lines,
     to_lexicon,
 )
-from device_client.leakage import DEFAULT_MAX_CANDIDATES
-from obclip.errors import ExitCode
+from device_client.limits import DEFAULT_MAX_CANDIDATES
+from obclip.errors import ExitCode, InvalidRequest
 
 if TYPE_CHECKING:
     from device_client.audit.game import Score, Trial
@@ -67,6 +67,8 @@ def audit(  # noqa: PLR0913  # typer reads the command line from the signature
         prompts = random.Random(seed).sample(prompts, sample)
     device = Device(negative_prompt, max_candidates, to_lexicon(lexicon))
     trials = _played(prompts, device)
+    if not trials:
+        raise InvalidRequest("file", "holds no prompt that would be sent", "give one with some")
     scores = play_all(trials)
     facts = _facts(prompts, trials, scores)
     if as_json:

@@ -16,7 +16,8 @@ from device_client.commands.arguments import (
     read_prompt,
     to_lexicon,
 )
-from device_client.leakage import DEFAULT_MAX_CANDIDATES, declared_leakage, warnings
+from device_client.leakage import declared_leakage, warnings
+from device_client.limits import DEFAULT_MAX_CANDIDATES
 from obclip.errors import ExitCode, InvalidRequest
 
 if TYPE_CHECKING:
@@ -106,7 +107,8 @@ def _record(prompt: str, settings: "HidingSettings") -> dict[str, Any]:
 
     facts: dict[str, Any] = {"attributes": {}, "candidates": [], "n": 0, "refused": None}
     facts |= {"remedy": None, "effective_set": None, "leakage": None, "cut": False}
-    facts |= {"skeleton": None, "request_bytes": 0, "n_without_lexicon": None}
+    facts |= {"skeleton": None, "negative_prompt": None, "request_bytes": 0}
+    facts |= {"n_without_lexicon": None}
     facts["token_limit"] = settings.budget.max_tokens if settings.budget else None
     try:
         hidden = hide(prompt, settings)
@@ -132,6 +134,7 @@ def _public_facts(skeleton: "Skeleton") -> dict[str, Any]:
         "candidates": skeleton.candidates(),
         "n": skeleton.n,
         "skeleton": skeleton.masked_text,
+        "negative_prompt": skeleton.negative_prompt,
         "request_bytes": request_bytes(skeleton),
         "effective_set": {
             "size": found.size,

@@ -16,6 +16,7 @@ from device_client.commands.arguments import (
     UseTls,
     to_tls,
 )
+from obclip.errors import InvalidRequest
 
 EXAMPLES = """
 Examples:
@@ -45,6 +46,8 @@ def card(  # noqa: PLR0913  # typer reads the command line from the signature
         Transport,
     )
 
+    if bundle is not None and not local:
+        raise InvalidRequest("bundle", "is a folder of this device", "add --local to show it")
     if local:
         _print(asdict(open_bundle(bundle).card), as_json)
         return

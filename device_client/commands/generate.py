@@ -20,7 +20,7 @@ from device_client.commands.arguments import (
     read_prompt,
     to_tls,
 )
-from device_client.leakage import DEFAULT_MAX_CANDIDATES
+from device_client.limits import DEFAULT_MAX_CANDIDATES
 
 EXAMPLES = """
 Examples:
@@ -58,7 +58,10 @@ DeviceGuidanceScale = Annotated[
     float | None,
     typer.Option(metavar="X", help="The same for the device's steps; 1 halves their time."),
 ]
-ProfileName = Annotated[str, typer.Option(metavar="NAME", help="How the cloud saves work.")]
+ProfileName = Annotated[
+    str,
+    typer.Option(metavar="NAME", help="How the cloud saves work: balanced, fast, paper or bare."),
+]
 DeviceOnly = Annotated[
     bool, typer.Option("--device-only", help="No network: the small model does all steps.")
 ]
@@ -70,7 +73,9 @@ OnUnknown = Annotated[
 ]
 Threads = Annotated[
     int | None,
-    typer.Option(metavar="N", min=1, help="Threads of the device's models; default: up to 4."),
+    typer.Option(
+        metavar="N", min=1, max=1024, help="Threads of the device's models; default: up to 4."
+    ),
 ]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Print the picture's path and nothing else.")
@@ -110,10 +115,10 @@ def generate(  # noqa: PLR0913  # typer reads the command line from the signatur
     """
     from device_client.commands.order import Order, Place  # noqa: PLC0415  # keeps --help quick
     from device_client.commands.picture_file import (  # noqa: PLC0415  # keeps --help quick
-        choose_picture,
-        choose_sheet,
+        choose_files,
     )
 
+    picture_file, sheet_file = choose_files(out, sheet, overwrite=force)
     order = Order(
         prompt=read_prompt(prompt),
         options={
@@ -130,7 +135,7 @@ def generate(  # noqa: PLR0913  # typer reads the command line from the signatur
             "sheet": sheet is not None,
         },
         place=Place(None if device_only else server, to_tls(tls, tls_ca), timeout, bundle, threads),
-        picture=choose_picture(out, overwrite=force),
-        sheet=choose_sheet(sheet, overwrite=force),
+        picture=picture_file,
+        sheet=sheet_file,
     )
     order.fulfil(quiet=quiet, as_json=as_json)

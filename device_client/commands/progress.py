@@ -1,7 +1,7 @@
 """Progress of cloud and device steps on the terminal's error stream."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import typer
@@ -15,7 +15,8 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-OnProgress = Callable[[str, int, int], None]
+from device_client.public_side.response_stream import OnProgress
+
 WORDS = {"cloud": "cloud, all candidates", "device": "device, yours alone"}
 
 

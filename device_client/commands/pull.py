@@ -51,7 +51,7 @@ def pull(  # noqa: PLR0913  # typer reads the command line from the signature
         typer.Option("--from", metavar="DIR", help="Take it from this folder, not a service."),
     ] = None,
     max_size: Annotated[
-        float, typer.Option(min=0, metavar="GIB", help="Refuse a larger bundle.")
+        float, typer.Option(min=0, max=2**20, metavar="GIB", help="Refuse a larger bundle.")
     ] = 8.0,
     server: Server = DEFAULT_SERVER,
     tls: UseTls = False,

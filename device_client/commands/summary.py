@@ -13,7 +13,7 @@ _SLOT = re.compile(r"\[[^\[\]]*\]")
 
 
 def tell_leakage(heading: str, skeleton: Skeleton) -> None:
-    """Prints the skeleton, the request's size, the declared leakage, the effective set, warnings.
+    """Prints what is sent, what that leaks, the effective set and warnings.
 
     Args:
         heading: The first line.
@@ -21,7 +21,10 @@ def tell_leakage(heading: str, skeleton: Skeleton) -> None:
     """
     shown = _SLOT.sub(lambda slot: typer.style(slot[0], bold=True), skeleton.masked_text)
     typer.echo(f"\nSkeleton: {shown}", err=True)
-    typer.echo(f"To be sent: {skeleton.n} candidates, {request_bytes(skeleton):,} bytes.", err=True)
+    if skeleton.negative_prompt:
+        typer.echo(f"Negative prompt: {skeleton.negative_prompt}", err=True)
+    sent = f"{skeleton.n} candidates" if skeleton.n > 1 else "one prompt, which hides nothing"
+    typer.echo(f"To be sent: {sent}, {request_bytes(skeleton):,} bytes.", err=True)
     typer.echo(heading, err=True)
     for line in declared_leakage(skeleton):
         typer.echo(f"  - {line}", err=True)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device_client.private_side.graph import Graph
-from obclip.guidance import guide
+from obclip.guidance import guide, is_guided
 from obclip.schedule import NoiseSchedule
 from obclip.solver import DpmSolver, SolverState
 
@@ -20,7 +20,7 @@ class DeviceShare:
     Attributes:
         steps: Steps of the whole run, T >= 1.
         switch_point: The device runs the steps t with switch_point <= t < steps.
-        guidance_scale: Classifier-free guidance; 1.0 needs one model pass a step instead of two.
+        guidance_scale: Classifier-free guidance; up to 1.0 a step is one model pass, not two.
         starts_anew: Whether the cloud had another solver, so that its last prediction is none of
             this one's.
     """
@@ -80,7 +80,7 @@ class Denoiser:
     def _guided(
         self, latents: NDArray[np.float32], timestep: float, text: NDArray[np.float32], scale: float
     ) -> NDArray[np.float32]:
-        if scale == 1.0:
+        if not is_guided(scale):
             return self._predict(latents, timestep, text[1:])
         unconditional, conditional = np.split(
             self._predict(np.repeat(latents, 2, axis=0), timestep, text), 2

@@ -64,6 +64,10 @@ class DeviceModels:
         """Returns the pictures of latents (N, C, H, W) float32 as (N, 8H, 8W, 3) uint8."""
         return self._decoder.decode(latents)
 
+    def cuts(self, choice: Choice) -> bool:
+        """Tells whether the user's own words are more than the text encoder takes."""
+        return self._tokenizer.count(own_words_of(choice)) > self._tokenizer.max_tokens
+
     def unknown_words(self, choice: Choice) -> tuple[str, ...]:
         """Returns the user's own words that the text encoder does not know."""
         return self._tokenizer.unknown_words(own_words_of(choice))

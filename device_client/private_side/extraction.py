@@ -12,7 +12,7 @@ def extract(batch: SolverState, choice: Choice) -> SolverState:
         choice: Which of the N is the user's.
 
     Returns:
-        The same state with arrays (1, C, H, W) float32, copied so that the batch can be freed.
+        The same state with arrays (1, C, H, W) float32, copied so that they keep no batch alive.
     """
     row = slice(index_of(choice), index_of(choice) + 1)
     previous_x0 = None if batch.previous_x0 is None else batch.previous_x0[row].copy()

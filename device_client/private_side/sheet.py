@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from device_client.private_side.choice import Choice, index_of
 
@@ -125,7 +125,9 @@ def _caption(
 
 
 def _scaled(pixels: NDArray[np.uint8], size: int) -> Image.Image:
-    return Image.fromarray(pixels).resize((size, size), Image.Resampling.LANCZOS)
+    return ImageOps.pad(
+        Image.fromarray(pixels), (size, size), Image.Resampling.LANCZOS, color=PAPER
+    )
 
 
 def _fitting(label: str, width: int) -> str:

@@ -23,6 +23,8 @@ Response = TypeVar("Response")
 
 # The thread ends as soon as its call is cancelled; it is never waited for any longer.
 MAX_JOIN_S = 5.0
+# Responses that wait for the device; gRPC's flow control keeps the others at the service.
+MAX_WAITING = 2
 # A Ctrl-C that comes just before the wait on the queue begins is noticed when the wait ends.
 WAKE_S = 0.2
 
@@ -43,6 +45,9 @@ class CallThread(Generic[Handle, Response]):
         """
         self._start, self._read = start, read
         self._arrived: SimpleQueue[Response | Exception | None] = SimpleQueue()
+        self._places: SimpleQueue[None] = SimpleQueue()
+        for _ in range(MAX_WAITING):
+            self._places.put(None)
         self._call: Handle | None = None
         self._is_over = False
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -67,6 +72,7 @@ class CallThread(Generic[Handle, Response]):
         while (arrived := self._next()) is not None:
             if isinstance(arrived, Exception):
                 raise arrived
+            self._places.put(None)
             yield arrived
 
     def _next(self) -> Response | Exception | None:
@@ -87,7 +93,14 @@ class CallThread(Generic[Handle, Response]):
             if self._is_over:  # left before the call could be cancelled
                 self._call.cancel()
             for response in self._read(self._call):
+                self._wait_for_place()
                 self._arrived.put(response)
             self._arrived.put(None)
         except Exception as failure:  # it is raised again where the responses are read
             self._arrived.put(failure)
+
+    def _wait_for_place(self) -> None:
+        while not self._is_over:
+            with suppress(Empty):
+                self._places.get(timeout=WAKE_S)
+                break

@@ -3,7 +3,7 @@
 import secrets
 from dataclasses import dataclass
 
-from obclip.errors import InvalidRequest
+from obclip.ranges import require_whole
 
 # Below 2^53 a seed survives JSON readers that keep numbers as doubles.
 SEED_BITS = 53
@@ -28,10 +28,9 @@ def toss(seed: int | None) -> Coins:
         seed: The user's seed, or None.
 
     Raises:
-        InvalidRequest: The seed is outside 0..2^64-1.
+        InvalidRequest: The seed is no whole number of 0..2^64-1.
     """
     if seed is None:
         return Coins(secrets.randbits(SEED_BITS))
-    if not 0 <= seed <= MAX_SEED:
-        raise InvalidRequest("seed", f"is {seed}, outside 0..{MAX_SEED}", "choose one inside")
-    return Coins(seed)
+    require_whole("seed", seed, 0, MAX_SEED)
+    return Coins(int(seed))

@@ -41,7 +41,8 @@ def build_request(
 def request_bytes(skeleton: Skeleton) -> int:
     """Returns how many bytes the message will have.
 
-    It is exact for up to 127 steps with a switch point above 0; others differ by up to 4 bytes.
+    It is exact for 1 to 127 steps with a seed, a guidance scale and a switch point above 0; others
+    differ by a few bytes.
 
     Args:
         skeleton: The prompt with its sensitive slots emptied.

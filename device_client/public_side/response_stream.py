@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from obclip.errors import WireError
 from obclip.v1 import generation_pb2
 
-# Called with "queue" or "cloud", the steps done (or requests ahead) and the steps to do.
+# Called with the phase "queue", "cloud" or "device", the steps done (requests ahead, in the queue)
+# and the steps to do.
 OnProgress = Callable[[str, int, int], None]
 
 # The contract's order. Events of one rank may repeat where the contract says so.

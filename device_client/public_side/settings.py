@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from device_client.public_side.ranges import require_range
 from obclip.card import ServiceCard
 from obclip.errors import InvalidRequest
 from obclip.plan import Profile
+from obclip.ranges import require_range
 
 
 @dataclass(frozen=True)

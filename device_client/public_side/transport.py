@@ -13,16 +13,18 @@ from typing import Any, Self
 import grpc
 
 from device_client.public_side.call_thread import CallThread
-from device_client.public_side.ranges import require_range
 from device_client.public_side.response_stream import Answer, OnProgress, ResponseStream
+from obclip.addresses import is_loopback
 from obclip.card import LatentFormat, Limits, ServiceCard
 from obclip.errors import InvalidRequest, WireError, from_status
 from obclip.manifest import Manifest
+from obclip.ranges import require_range
 from obclip.v1 import bundle_pb2, generation_pb2, service_card_pb2, service_pb2_grpc
 
 # A larger batch is refused by the connection before it is buffered.
 MAX_CANDIDATES = 256
 CARD_BYTES = 64 * 1024
+_MAX_MESSAGE_BYTES = 2**31 - 1  # of gRPC's option; protobuf's messages are no larger
 _SHORT_CALL_S = 60.0
 _GRACE_S = 10.0
 
@@ -75,6 +77,7 @@ class Transport:
             InvalidRequest: The file of root certificates cannot be read.
         """
         self._endpoint = endpoint
+        self._is_closed = False
         self._channel = _open_channel(endpoint, max_message_bytes)
         self._stub = service_pb2_grpc.ObclipServiceStub(self._channel)  # type: ignore[no-untyped-call]  # generated
         self._bundles = service_pb2_grpc.BundleServiceStub(self._channel)  # type: ignore[no-untyped-call]  # generated
@@ -145,6 +148,7 @@ class Transport:
 
     def close(self) -> None:
         """Closes the connection."""
+        self._is_closed = True
         self._channel.close()
 
     def _ask(self, method: Any, request: Any) -> Any:
@@ -162,6 +166,8 @@ class Transport:
     def _call(
         self, start: Callable[[], Any], read: Callable[[Any], Iterable[Any]]
     ) -> Iterator[Iterable[Any]]:
+        if self._is_closed:
+            raise InvalidRequest("connection", "is closed", "connect again")
         try:
             with CallThread(start, read) as responses:
                 yield responses
@@ -177,7 +183,8 @@ class Transport:
 
 def batch_bytes(latents: LatentFormat) -> int:
     """Returns the size of the largest batch that the device reads, in bytes."""
-    return replace(latents, wire_type="float32").batch_bytes(MAX_CANDIDATES) + CARD_BYTES
+    size = replace(latents, wire_type="float32").batch_bytes(MAX_CANDIDATES) + CARD_BYTES
+    return min(size, _MAX_MESSAGE_BYTES)
 
 
 def _open_channel(endpoint: Endpoint, max_bytes: int) -> grpc.Channel:
@@ -187,6 +194,8 @@ def _open_channel(endpoint: Endpoint, max_bytes: int) -> grpc.Channel:
         ("grpc.service_config_disable_resolution", 1),
         ("grpc.primary_user_agent", "obclip"),
     ]
+    if is_loopback(endpoint.address):  # gRPC hands even these to a proxy of the environment
+        options.append(("grpc.enable_http_proxy", 0))
     if endpoint.tls is None:
         return grpc.insecure_channel(endpoint.address, options)
     credentials = grpc.ssl_channel_credentials(_read_certificates(endpoint.tls))

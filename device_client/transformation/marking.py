@@ -271,10 +271,13 @@ def _start_of_compound(line: Line, gap: str, lexicon: Lexicon) -> int:
     place = len(line.keys)
     if not gap:
         return _start_of_glued(line, place)
-    if not place or not is_modifier(line.keys[-1], lexicon):
-        return place
-    starts = place == 1 or line.marks[-2] or line.keys[-2] in lexicon.context.determiners
-    return place - 1 if starts else place
+    start = place
+    while start and line.marks[start - 1] is None and is_modifier(line.keys[start - 1], lexicon):
+        start -= 1
+    starts = (
+        not start or line.marks[start - 1] or line.keys[start - 1] in lexicon.context.determiners
+    )
+    return start if starts else place
 
 
 def _start_of_glued(line: Line, place: int) -> int:

@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from device_client.transformation.forms import HEADS, PRONOUNS, Mark, Role
 from device_client.transformation.lexicon.model import Lexicon
 from device_client.transformation.noun_phrase import Found, described_by, is_person_noun
+from device_client.transformation.pronouns import case_of
 from device_client.transformation.tokens import Line
 
 _ARTICLES = frozenset({"a", "an", "the"})
+_TOWARDS = frozenset({"at", "to", "with", "for", "towards", "toward", "after"})
+_IS = frozenset({"is", "are", "was", "were"})
 _WHO_IS = (["who", "is"], ["who", "was"], ["that", "is"], ["that", "was"])
 
 
@@ -56,18 +59,26 @@ class People:
             self.named.append(person)
             self.fresh = True
 
-    def of_pronoun(self) -> int:
+    def of_pronoun(self, actor: int | None) -> int:
         """Returns the person that a pronoun means.
 
         That is the last pronoun's person if no new one was named since, else the only one named.
         Where the masked text leaves it open, the pronoun is a person of its own.
+
+        Args:
+            actor: Whom it cannot mean: "she" of "she kisses him", which else would be "herself".
         """
-        if self.topic is not None and not self.fresh:
-            return self.topic
-        person = self.named[0] if len(self.named) == 1 else self.new()
-        if person not in self.named:
-            self.named.append(person)
-        self.topic, self.fresh, self.last = person, False, person
+        person = self.topic if self.topic is not None and not self.fresh else None
+        if person is None and len(self.named) == 1:
+            person = self.named[0]
+        if person is None or person == actor:
+            other = self.new()
+            self.named.append(other)
+            self.fresh = person is not None
+            person = other
+        else:
+            self.fresh = False
+        self.topic, self.last = person, person
         return person
 
     def of_tag(self) -> int:
@@ -104,7 +115,7 @@ def assign(line: Line, lexicon: Lexicon) -> dict[int, int]:
 def _owner(line: Line, place: int, mark: Mark, people: People, lexicon: Lexicon) -> int:
     role = mark.form.role
     if role in PRONOUNS:
-        return people.of_pronoun()
+        return people.of_pronoun(_actor(line, place, people, lexicon))
     if role in HEADS:
         return _named(people, place, singular=role is not Role.PLURAL)
     described, noun = described_by(line, place, lexicon)
@@ -115,6 +126,29 @@ def _owner(line: Line, place: int, mark: Mark, people: People, lexicon: Lexicon)
     ):
         return _named(people, place, singular=True)
     return people.of_tag()
+
+
+def _actor(line: Line, place: int, people: People, lexicon: Lexicon) -> int | None:
+    """Returns who does what is done to a pronoun's person: "smiles at him", "is kissing him"."""
+    mark = line.marks[place]
+    if mark is None or mark.form.role is not Role.OBLIQUE:
+        return None
+    verb = place - 2 if place > 1 and line.keys[place - 1] in _TOWARDS else place - 1
+    here = verb - 1
+    while here > 0 and (line.keys[here] in _IS or line.keys[here].endswith("ly")):
+        here -= 1
+    if here < 0 or line.marks[verb] is not None or not _is_verb(line.keys[verb], lexicon):
+        return None
+    if case_of(line, place, lexicon) is not Role.OBJECT:
+        return None
+    doer = line.marks[here]
+    if doer is not None and doer.form.role is Role.SUBJECT:
+        return people.topic
+    return people.by_head.get(here)
+
+
+def _is_verb(key: str, lexicon: Lexicon) -> bool:
+    return key in lexicon.verb_forms or key in lexicon.verbs or key.endswith("ing")
 
 
 def _named(people: People, place: int, *, singular: bool) -> int:

@@ -293,7 +293,14 @@ def _with_preposition(line: Line, place: int, lexicon: Lexicon) -> range:
         and (line.keys[start - 1] == "of" or not _shares(line, end))
     ):
         start -= 1
+    if start and line.keys[start - 1] == "and" and _ends_list(line, end):
+        start -= 1
     return range(start, end)
+
+
+def _ends_list(line: Line, end: int) -> bool:
+    """Tells "freckles and dark skin, at dusk", where the "and" goes too."""
+    return end < len(line.keys) and line.marks[end] is None and not line.keys[end].isalnum()
 
 
 def _shares(line: Line, end: int) -> bool:

@@ -8,6 +8,7 @@ from functools import cached_property, lru_cache
 from itertools import product
 from math import log2, prod
 
+from device_client.limits import DEFAULT_MAX_CANDIDATES
 from device_client.transformation.blocks import partition
 from device_client.transformation.forms import Form, Role
 from device_client.transformation.tokens import starts_with_vowel_sound
@@ -95,7 +96,7 @@ class Skeleton:
     lexicon_version: str
     hints: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     block: int | None = None
-    max_candidates: int = 30
+    max_candidates: int = DEFAULT_MAX_CANDIDATES
 
     def with_pieces(self, pieces: tuple[Piece, ...]) -> Skeleton:
         """Returns a skeleton of other pieces, with those of this one's slots that stand in them."""

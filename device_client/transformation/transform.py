@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from device_client.limits import DEFAULT_MAX_CANDIDATES
 from device_client.private_side.choice import Choice
 from device_client.transformation.blocks import partition
 from device_client.transformation.budget import TokenBudget, shortened
@@ -18,8 +19,6 @@ from obclip.errors import InvalidRequest, PromptRefused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-DEFAULT_CANDIDATES = 30
 
 _REMEDY = "use simpler words for the persons in it"
 
@@ -42,7 +41,7 @@ def transform(
     negative_prompt: str = "",
     *,
     lexicon: Lexicon | None = None,
-    max_candidates: int = DEFAULT_CANDIDATES,
+    max_candidates: int = DEFAULT_MAX_CANDIDATES,
     token_budget: TokenBudget | None = None,
 ) -> Transformation:
     """Splits a prompt into what the cloud sees and what only the device knows.

@@ -28,7 +28,7 @@ class BundleServer:
     """The running server.
 
     Attributes:
-        address: "localhost:port".
+        address: "127.0.0.1:port".
         requests: The bytes of all requests so far.
         ranges: Those for ranges, as (path, offset, length).
     """
@@ -53,9 +53,9 @@ def bundle_server(
     """
     service = BundleServer()
     message = Manifest.of_folder(folder).to_proto() if manifest is None else manifest
-    server = grpc.server(ThreadPoolExecutor(max_workers=2))
+    server = grpc.server(ThreadPoolExecutor(max_workers=2), options=[("grpc.so_reuseport", 0)])
     server.add_generic_rpc_handlers((_handlers(service, folder, message, answer),))
-    service.address = f"localhost:{server.add_insecure_port('localhost:0')}"
+    service.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     server.start()
     try:
         yield service

@@ -12,6 +12,7 @@ from typing import Final
 WINDOW_BYTES: Final = 65_535  # of a stream and of a connection, until they are widened
 _DATA, _HEADERS, _SETTINGS, _PING, _WINDOW_UPDATE = 0, 1, 4, 6, 8
 _ACK, _END_STREAM, _END_HEADERS = 1, 1, 4
+_INITIAL_WINDOW_SIZE = 4
 _PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 
@@ -23,8 +24,8 @@ class Http2Reader:
         self._reader, self._writer = reader, writer
         self._streams = 0
 
-    def call(self, path: str, message: bytes) -> int:
-        """Begins a call; returns its stream."""
+    def call(self, path: str, message: bytes | None) -> int:
+        """Begins a call, which without a message is headers alone; returns its stream."""
         stream = 2 * self._streams + 1
         self._streams += 1
         fields = {
@@ -33,7 +34,8 @@ class Http2Reader:
         }  # fmt: skip
         head = b"".join(b"\0" + _text(name) + _text(value) for name, value in fields.items())
         self._write(_HEADERS, _END_HEADERS, stream, head)
-        self._write(_DATA, _END_STREAM, stream, struct.pack(">BI", 0, len(message)) + message)
+        if message is not None:
+            self._write(_DATA, _END_STREAM, stream, struct.pack(">BI", 0, len(message)) + message)
         return stream
 
     def widen(self, stream: int, size_bytes: int) -> None:
@@ -66,14 +68,19 @@ def _text(words: str) -> bytes:
 
 
 @asynccontextmanager
-async def connected(address: str) -> AsyncIterator[Http2Reader]:
-    """Connects to host:port."""
+async def connected(address: str, window_bytes: int = WINDOW_BYTES) -> AsyncIterator[Http2Reader]:
+    """Connects to host:port.
+
+    Args:
+        address: of the server.
+        window_bytes: of a stream, until it is widened.
+    """
     host, port = address.rsplit(":", 1)
     reader, writer = await asyncio.open_connection(host, int(port))
     try:
         caller = Http2Reader(reader, writer)
         writer.write(_PREFACE)
-        caller._write(_SETTINGS, 0, 0, b"")
+        caller._write(_SETTINGS, 0, 0, struct.pack(">HI", _INITIAL_WINDOW_SIZE, window_bytes))
         caller._write(_SETTINGS, _ACK, 0, b"")
         yield caller
     finally:

@@ -194,7 +194,9 @@ class MockTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
 @contextlib.asynccontextmanager
 async def running_mock_triton(models: dict[str, MockModel]) -> AsyncIterator[MockTriton]:
     """Serves the models on a free loopback port."""
-    server = grpc.aio.server(options=[("grpc.max_receive_message_length", -1)])
+    server = grpc.aio.server(
+        options=[("grpc.max_receive_message_length", -1), ("grpc.so_reuseport", 0)]
+    )
     triton = MockTriton(models)
     service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(triton, server)
     triton.url = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"

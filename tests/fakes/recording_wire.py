@@ -35,7 +35,7 @@ class RecordingWire:
     """The running relay.
 
     Attributes:
-        address: "localhost:port", for the client.
+        address: "127.0.0.1:port", for the client.
         endless_stream: A stream that the server cannot end; 0 is none.
     """
 

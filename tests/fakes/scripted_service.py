@@ -63,7 +63,7 @@ class ScriptedService:
     """The running server.
 
     Attributes:
-        address: "localhost:port".
+        address: "127.0.0.1:port"; of "localhost", gRPC is content with one of two addresses.
         transcript: All calls so far, in order of their end.
     """
 
@@ -182,13 +182,13 @@ def scripted_service(
         credentials: Serve TLS with these.
     """
     service = ScriptedService()
-    server = grpc.server(ThreadPoolExecutor(max_workers=4))
+    server = grpc.server(ThreadPoolExecutor(max_workers=4), options=[("grpc.so_reuseport", 0)])
     server.add_generic_rpc_handlers((_handlers(service, cloud, card, script),))
     if credentials is None:
-        port = server.add_insecure_port("localhost:0")
+        port = server.add_insecure_port("127.0.0.1:0")
     else:
-        port = server.add_secure_port("localhost:0", credentials)
-    service.address = f"localhost:{port}"
+        port = server.add_secure_port("127.0.0.1:0", credentials)
+    service.address = f"127.0.0.1:{port}"
     server.start()
     try:
         yield service

@@ -236,9 +236,7 @@ def _all_profiles(
 
 def _device_alone(obclip: ObCLIP, family: Family) -> list[NDArray[np.uint8]]:
     results = [_generate(obclip, family.steps, 0, profile) for profile in Profile]
-    for result in results:
-        assert result.report.cloud is not None
-        assert result.report.cloud.evals == 0
+    assert all(result.report.cloud is None for result in results)  # nothing was sent
     return [np.asarray(result.image) for result in results]
 
 

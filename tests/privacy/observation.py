@@ -67,7 +67,10 @@ class Device:
             with recording_wire(service.address, PICTURE_STREAM if endless else 0) as wire:
                 calls, error = self._generate(wire.address, prompts, timeout_s)
             # A call ends on the service's side a little after it does on the device's.
-            seen = service.wait_for_calls(calls)
+            try:
+                seen = service.wait_for_calls(calls)
+            except TimeoutError as late:
+                raise TimeoutError(f"{late}; the user was told: {error}") from late
         return Observation(seen, tuple(wire.frames()), error)
 
     def _generate(

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device_client.private_side.choice import index_of
-from device_client.transformation import TransformationRefused, load_lexicon, transform
+from device_client.transformation import load_lexicon, transform
 from device_client.transformation.forms import HINTS
+from obclip.errors import PromptRefused
 
 PEOPLE_PROMPTS = Path(__file__).parents[2].parent / "shared/data/people_prompts"
 needs_people_prompts = pytest.mark.skipif(
@@ -35,7 +36,7 @@ def refused_or_closed(prompt: str, **options: int) -> bool:
     """
     try:
         skeleton = transform(prompt, **options).skeleton
-    except TransformationRefused:
+    except PromptRefused:
         return True
     candidates = skeleton.candidates()
     assert len(set(candidates)) == len(candidates)
@@ -81,7 +82,7 @@ def test_prompts_that_differ_in_pronouns_have_one_set(name: str) -> None:
 def candidates_of(prompt: str) -> tuple[str, ...] | None:
     try:
         return transform(prompt).skeleton.candidates()
-    except TransformationRefused:
+    except PromptRefused:
         return None
 
 
@@ -156,7 +157,7 @@ def test_sentences_about_people_are_closed_and_not_refused(prompt: str) -> None:
 def test_any_text_is_closed_or_refused(prompt: str, negative_prompt: str) -> None:
     try:
         skeleton = transform(prompt, negative_prompt).skeleton
-    except TransformationRefused:
+    except PromptRefused:
         return
     again = transform(skeleton.candidates()[-1], skeleton.negative_prompt)
     assert again.skeleton == skeleton
@@ -182,7 +183,7 @@ def pieces_of(prompt: str) -> str:
     """Returns the plain text of a prompt's skeleton; empty if it is refused."""
     try:
         pieces = transform(prompt).skeleton.pieces
-    except TransformationRefused:
+    except PromptRefused:
         return ""
     return " ".join(piece for piece in pieces if isinstance(piece, str)).lower()
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from device_client.transformation import Skeleton, TransformationRefused, transform
+from device_client.transformation import Skeleton, transform
+from obclip.errors import PromptRefused
 
 LABELS = Path(__file__).parent / "data/coverage_labels.tsv"
 ATTRIBUTES = {"gendered": "gender", "names": "gender", "age": "age", "ethnicity": "ethnicity"}
@@ -70,7 +71,7 @@ def labels() -> tuple[Label, ...]:
 def skeleton_of(text: str) -> Skeleton | None:
     try:
         return transform(text).skeleton
-    except TransformationRefused:
+    except PromptRefused:
         return None
 
 

@@ -83,6 +83,7 @@ RULES = [
         ours=frozenset(
             {
                 "obclip.errors",
+                "device_client.limits",
                 "device_client.transformation",
                 "device_client.private_side.choice.Choice",
             }
@@ -115,6 +116,7 @@ RULES = [
             {
                 "obclip.errors",
                 "device_client.audit",
+                "device_client.limits",
                 "device_client.private_side.choice",
                 "device_client.transformation",
             }

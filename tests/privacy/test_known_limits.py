@@ -5,7 +5,8 @@ When one passes, the lexicon has learned the word: strike it from the document a
 
 import pytest
 
-from device_client.transformation import TransformationRefused, transform
+from device_client.transformation import transform
+from obclip.errors import PromptRefused
 
 LIMITS = {
     "a name that is an ordinary word": ("Grace in a red coat", "grace"),
@@ -29,6 +30,6 @@ LIMITS = {
 def test_the_word_is_hidden(prompt: str, word: str) -> None:
     try:
         candidates = transform(prompt).skeleton.candidates()
-    except TransformationRefused:
+    except PromptRefused:
         return
     assert not any(word in candidate.lower() for candidate in candidates)

@@ -2,6 +2,8 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +13,12 @@ from cloud_service.leftovers import SHARED_MEMORY
 from cloud_service.model_repository import select_models
 from cloud_service.startup_error import CannotStart
 from cloud_service.triton_client import TritonClient
-from cloud_service.triton_process import TritonInstallation, libpython_folders, running_triton
+from cloud_service.triton_process import (
+    TritonInstallation,
+    TritonProcess,
+    libpython_folders,
+    running_triton,
+)
 from tests.conftest import serving
 from tests.fakes.tiny_bundle import TinyBundle
 from tests.triton.conftest import Traces, process_group
@@ -34,6 +41,19 @@ def _client(url: str, bundle: TinyBundle) -> TritonClient:
     return TritonClient(url, bundle.card, call_timeout_s=30)
 
 
+@asynccontextmanager
+async def _ready(
+    repository: Path, bundle: TinyBundle
+) -> AsyncIterator[tuple[TritonProcess, TritonClient]]:
+    """A server whose models are warm."""
+    async with (
+        running_triton(serving(repository), verbose=False) as triton,
+        _client(triton.url, bundle) as client,
+    ):
+        await triton.wait_until(client.is_ready, 60)
+        yield triton, client
+
+
 def test_this_machine_has_all_parts() -> None:
     installation = TritonInstallation.find()
     assert os.access(installation.binary, os.X_OK)
@@ -53,11 +73,7 @@ def test_a_missing_libpython_names_the_package() -> None:
 async def test_starts_and_leaves_no_trace(
     model_repository: Path, bundle: TinyBundle, traces: Traces
 ) -> None:
-    async with (
-        running_triton(serving(model_repository), verbose=False) as triton,
-        _client(triton.url, bundle) as client,
-    ):
-        await triton.wait_until(client.is_ready, 60)
+    async with _ready(model_repository, bundle) as (triton, client):
         assert len(traces.left()) == 1 + MODELS  # its folder, and a region for each model
         with process_group(triton.pid) as group:
             assert len(group.pidfds) == 1 + MODELS
@@ -65,6 +81,15 @@ async def test_starts_and_leaves_no_trace(
             assert group.wait_until_gone()
         assert not await client.is_ready(5)
     assert traces.left() == []
+
+
+async def test_no_other_account_reads_what_passes_through_its_memory(
+    model_repository: Path, bundle: TinyBundle, traces: Traces
+) -> None:
+    async with _ready(model_repository, bundle):
+        regions = [place for name in traces.left() if (place := SHARED_MEMORY / name).exists()]
+        assert len(regions) == MODELS
+        assert {region.stat().st_mode & 0o777 for region in regions} == {0o600}
 
 
 async def test_removes_what_a_killed_service_left(
@@ -84,11 +109,7 @@ async def test_removes_what_a_killed_service_left(
 async def test_a_killed_server_takes_its_models_along(
     model_repository: Path, bundle: TinyBundle, traces: Traces
 ) -> None:
-    async with (
-        running_triton(serving(model_repository), verbose=False) as triton,
-        _client(triton.url, bundle) as client,
-    ):
-        await triton.wait_until(client.is_ready, 60)
+    async with _ready(model_repository, bundle) as (triton, _client_of_it):
         with process_group(triton.pid) as group:
             os.kill(triton.pid, signal.SIGKILL)
             assert await triton.wait() == -signal.SIGKILL

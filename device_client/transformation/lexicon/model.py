@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from device_client.limits import DEFAULT_MAX_CANDIDATES
 from device_client.transformation.ages import AgeGrammar
 from device_client.transformation.forms import Form, Role
 
@@ -178,7 +179,7 @@ class Lexicon:
     warnings: dict[str, frozenset[str]] = field(repr=False)
     pictures: dict[str, str] = field(repr=False)
     name_words: frozenset[str] = field(repr=False)
-    candidate_cap: int = 30
+    candidate_cap: int = DEFAULT_MAX_CANDIDATES
 
     def values_of(self, attribute: str) -> tuple[str, ...]:
         """Returns the public values of an attribute in canonical order."""

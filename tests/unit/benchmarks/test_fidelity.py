@@ -65,8 +65,10 @@ def test_the_table(bundle: TinyBundle) -> None:
         "rows": [settled(setting, PAPER) | quality],
         "setting": setting.public,
         "machine": {"processor": "abacus", "cores": 2},
+        "models": {"family": "toy", "cloud_unet": "c" * 64, "device_unet": "d" * 64},
     }
     text = section([report])
+    assert "2 cores. Models: toy, cloud UNet `cccccccccccc`, device" in text
     assert "### N = 6, k = 5, finished by the cloud" in text
     assert "| 80.0 | +0.5 (-0.1 to +1.1) |" in text
 

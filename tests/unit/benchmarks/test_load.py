@@ -1,5 +1,6 @@
 """Locust's users with the real client, against a service of threads in this process."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
@@ -13,7 +14,7 @@ pytest.importorskip(
 )
 
 from benchmarks.load import COLUMNS, Load, drive, plot, section
-from tests.fakes.scripted_service import HonestCloud, scripted_service, service_card
+from tests.fakes.scripted_service import HonestCloud, Request, scripted_service, service_card
 from tests.fakes.tiny_bundle import TinyBundle
 
 
@@ -55,9 +56,25 @@ def test_errors_are_counted_by_type(load: Load, bundle: TinyBundle) -> None:
     assert row["p50_s"] is None
 
 
-def test_without_the_device_the_cloud_runs_every_step(load: Load, bundle: TinyBundle) -> None:
-    row = drive(replace(load, has_device=False, users=1, duration_s=0.5), bundle.folder)
-    assert row["pictures"] >= 1
+def test_the_processors_time_is_this_process_and_what_it_started(
+    load: Load, bundle: TinyBundle
+) -> None:
+    row = drive(replace(load, users=1, duration_s=0.5), bundle.folder)
+    assert 0 < row["busy_cores"] <= (os.cpu_count() or 1) + 0.1
+
+
+@pytest.mark.parametrize(("has_device", "steps"), [(True, 25), (False, 2)])
+def test_without_the_device_the_cloud_runs_every_step(
+    bundle: TinyBundle, has_device: bool, steps: int
+) -> None:
+    service = scripted_service(HonestCloud(bundle), service_card(bundle))
+    with service as running:
+        alone = Load(running.address, None, 1, None, 0.5, 2, 2, "balanced", has_device)
+        assert drive(alone, bundle.folder)["pictures"] >= 1
+        asked = [
+            Request.FromString(c.request) for c in running.transcript if c.method == "Generate"
+        ]
+    assert {(request.steps, request.switch_point) for request in asked} == {(steps, 2)}
 
 
 def test_the_page_and_the_plot(load: Load, bundle: TinyBundle, tmp_path: Path) -> None:

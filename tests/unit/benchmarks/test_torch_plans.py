@@ -9,13 +9,19 @@ torch = pytest.importorskip("torch", reason="torch is not installed (extra: expo
 pytest.importorskip("diffusers", reason="diffusers is not installed (extra: export)")
 pytest.importorskip("resvg_py", reason="resvg-py is not installed (group: train)")
 
-from benchmarks import architectures, gpu_plans  # noqa: E402 -- after the skips
+from torch.nn.attention import SDPBackend, sdpa_kernel  # noqa: E402 -- after the skips
+from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
+
+from benchmarks import architectures, gpu_plans  # noqa: E402
 from benchmarks.architectures import SIZES, STEPS, build, paper_rows  # noqa: E402
 from benchmarks.gpu_plans import Timing, table, time_plans  # noqa: E402
 from benchmarks.methods import METHODS, VANILLA  # noqa: E402
 from benchmarks.torch_plans import Place, PlanTimer, example_inputs, split  # noqa: E402
+from cloud_service.export.step_kinds import StepKindUnet  # noqa: E402
 from obclip.card import StepKindCost  # noqa: E402
-from obclip.plan import UNET_FULL, UNET_REUSE, Profile, Switches, make_plan  # noqa: E402
+from obclip.plan import STEP_KINDS, UNET_FULL, UNET_REUSE, Profile, Switches, make_plan  # noqa: E402
+
+pytestmark = pytest.mark.timeout(300)  # the UNet is traced for each step kind
 
 CPU = Place("cpu", torch.float32)
 # Stable Diffusion 1.x: GMAC of a sample, and of a set.
@@ -53,6 +59,22 @@ def test_a_bare_plans_last_call_is_the_unets(tiny):
     with torch.no_grad():
         expected = tiny[UNET_FULL].model(*timer._inputs[-1].values())
     torch.testing.assert_close(timer.run(), expected)
+
+
+@pytest.mark.parametrize("rows", [1, 5])
+@pytest.mark.parametrize("kind", [kind for kind, known in STEP_KINDS.items() if known.takes])
+def test_what_is_taken_from_a_cache_is_not_computed(tiny, kind, rows):
+    model = tiny[kind].model
+    examples = example_inputs(model, kind, (1, rows), CPU)
+    as_it_is = StepKindUnet(model, kind, examples)
+    cached = [torch.randn(rows, *as_it_is.cached_shapes[n]) for n in STEP_KINDS[kind].takes]
+    inputs = dict(enumerate((*examples.values(), *cached)))
+    with torch.no_grad():
+        output, *_left = tiny[kind].module(*inputs.values())
+        torch.testing.assert_close(output, as_it_is(*inputs.values())[0])
+        with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+            tiny[kind].module(*inputs.values())
+    assert counter.get_total_flops() // 2 == rows * as_it_is.count(inputs).per_sample
 
 
 def test_batch_reuse_takes_sets_of_rows(tiny):

@@ -53,6 +53,33 @@ async def test_refuses_when_as_many_wait_as_may() -> None:
         assert (queue.running, queue.waiting) == (1, 0)
 
 
+async def test_one_who_sends_makes_way_for_the_next() -> None:
+    queue = AdmissionQueue(max_running=1, max_waiting=1)
+    with queue.place() as sender, queue.place() as place:
+        positions = place.positions()
+        assert await _next(positions) == 1
+        await sender.make_way()
+        assert await _next(positions) == 0
+        assert (queue.running, queue.waiting, queue.sending) == (1, 0, 1)
+    assert (queue.running, queue.waiting, queue.sending) == (0, 0, 0)
+
+
+async def test_as_many_send_as_run_and_wait() -> None:
+    queue = AdmissionQueue(max_running=1, max_waiting=0)
+    first = queue.place()
+    await first.__enter__().make_way()
+    with queue.place() as second:
+        waiting = asyncio.ensure_future(second.make_way())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        assert (queue.running, queue.sending) == (1, 1)
+        first.__exit__(None, None, None)
+        await asyncio.wait_for(waiting, 5)
+        assert (queue.running, queue.sending) == (0, 1)
+    with queue.place() as third:
+        await asyncio.wait_for(third.make_way(), 5)
+
+
 async def test_one_who_gives_up_while_waiting_leaves_no_trace() -> None:
     queue = AdmissionQueue(max_running=1, max_waiting=2)
     with queue.place():

@@ -1,3 +1,4 @@
+import socket
 from pathlib import Path
 
 import grpc
@@ -30,6 +31,14 @@ async def test_the_operator_may_insist() -> None:
 async def test_an_address_that_cannot_be_had_is_named(listen: str) -> None:
     with pytest.raises(CannotStart, match=f"cannot listen on {listen}"):
         open_port(grpc.aio.server(), Settings(listen=listen, insecure=True))
+
+
+async def test_localhost_is_not_half_taken() -> None:
+    """Its clients would reach whoever has the other half."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        listen = f"localhost:{other.getsockname()[1]}"
+        with pytest.raises(CannotStart, match=f"cannot listen on {listen}"):
+            open_port(grpc.aio.server(), Settings(listen=listen))
 
 
 @pytest.mark.parametrize("listen", ["nonsense", "127.0.0.1", "127.0.0.1:99999", "[::1]", "50051"])

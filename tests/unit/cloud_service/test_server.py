@@ -1,14 +1,23 @@
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from cloud_service.admission import AdmissionQueue
+from cloud_service.metrics import Metrics
+from cloud_service.server import Health as ServerHealth
+from cloud_service.server import add_services, build_server
 from cloud_service.service import RunningService
+from cloud_service.servicer import ObclipServicer, ServicerParts
 from cloud_service.startup_error import CannotStart
+from obclip.card import ServiceCard
 from obclip.v1 import service_card_pb2, service_pb2_grpc
 from tests.conftest import StartService
+from tests.fakes.http2_reader import connected
 from tests.fakes.mock_triton import MockTriton
 from tests.generation_calls import generate
 
@@ -71,6 +80,59 @@ async def test_onlookers_leave_places_for_generations(
             break
         except grpc.aio.AioRpcError:
             await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def _impatient(card: ServiceCard) -> AsyncIterator[str]:
+    """The address of a server that waits two seconds for a call's message."""
+    server = build_server(card, max_running=1, request_s=2)
+    queue = AdmissionQueue(max_running=1, max_waiting=0)
+    parts = ServicerParts(card, None, None, queue, Metrics(queue, lambda: 0))  # type: ignore[arg-type]
+    add_services(server, ObclipServicer(parts), ServerHealth())
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        await server.stop(None)
+
+
+@pytest.mark.parametrize("method", [f"/{SERVICE}/Generate", f"/{SERVICE}/GetServiceCard"])
+async def test_callers_who_send_no_message_keep_nobody_out_for_long(
+    card: ServiceCard, method: str
+) -> None:
+    async with (
+        _impatient(card) as address,
+        connected(address) as caller,
+        grpc.aio.insecure_channel(address) as channel,
+    ):
+        for _ in range(300):
+            caller.call(method, None)
+        async with asyncio.timeout(20):
+            while not await _is_refused(channel):  # until all places are taken
+                pass
+            while await _is_refused(channel):
+                await asyncio.sleep(0.05)
+
+
+async def _is_refused(channel: grpc.aio.Channel) -> bool:
+    stub = service_pb2_grpc.ObclipServiceStub(channel)
+    call = stub.GetServiceCard(service_card_pb2.GetServiceCardRequest(), timeout=10)
+    code = await call.code()
+    assert code in {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED}
+    return bool(code is grpc.StatusCode.RESOURCE_EXHAUSTED)
+
+
+async def test_watchers_who_send_no_message_leave_places_for_generations(card: ServiceCard) -> None:
+    async with (
+        _impatient(card) as address,
+        connected(address) as caller,
+        grpc.aio.insecure_channel(address) as channel,
+    ):
+        for _ in range(300):
+            caller.call("/grpc.health.v1.Health/Watch", None)
+        for _ in range(20):
+            assert not await _is_refused(channel)
 
 
 async def test_takes_the_largest_request_and_gives_the_largest_batch(

@@ -11,8 +11,8 @@ import onnxruntime as ort
 import pytest
 
 from cloud_service.admission import AdmissionQueue
-from cloud_service.malformed import NO_MESSAGE
 from cloud_service.metrics import Metrics
+from cloud_service.request_reader import NO_MESSAGE
 from cloud_service.service import RunningService
 from cloud_service.servicer import ObclipServicer, ServicerParts
 from cloud_service.tokenizer import PromptTokenizer
@@ -25,12 +25,14 @@ from obclip.solver import DpmSolver, SolverState
 from obclip.v1 import service_card_pb2, service_pb2_grpc
 from tests.conftest import StartService
 from tests.fakes.gate import Gate
+from tests.fakes.http2_reader import connected
 from tests.fakes.mock_triton import Feeds, MockTriton
 from tests.fakes.tiny_bundle import TinyBundle
 from tests.generation_calls import CANDIDATES, Answer, call, generate, read_answer, request_for
 
 CANARY = "xyzzycanary"
 UNET = "unet_full"
+GENERATE = "/obclip.v1.ObclipService/Generate"
 
 
 async def _status(stream: Any) -> tuple[grpc.StatusCode, str]:
@@ -55,7 +57,7 @@ async def test_tells_its_card(channel: grpc.aio.Channel, service: RunningService
 @pytest.mark.parametrize(
     ("kind", "method"),
     [
-        ("unary_stream", "/obclip.v1.ObclipService/Generate"),
+        ("unary_stream", GENERATE),
         ("unary_unary", "/obclip.v1.ObclipService/GetServiceCard"),
         ("unary_unary", "/obclip.v1.BundleService/ReadBundleFile"),
         ("unary_stream", "/grpc.health.v1.Health/Watch"),
@@ -195,6 +197,31 @@ async def _until_admitted(channel: grpc.aio.Channel, card: ServiceCard) -> Any:
             except grpc.aio.AioRpcError as error:
                 if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
                     raise
+
+
+async def test_one_who_does_not_read_lets_the_next_one_run(start_service: StartService) -> None:
+    """Its answer ends at the deadline, read or not."""
+    async with (
+        start_service(max_running=1, max_queue=1, metrics_port=0, request_timeout_s=5) as service,
+        connected(service.address, window_bytes=1000) as caller,
+        grpc.aio.insecure_channel(service.address) as channel,
+    ):
+        many = [f"a photo of {number} men" for number in range(32)]
+        caller.call(GENERATE, request_for(service.card, candidates=many).SerializeToString())
+        await _until_told(service, "obclip_sending 1.0")
+        answer = await generate(channel, service.card)
+        assert answer.events[-1] == "statistics"
+        metrics = await _scrape(str(service.metrics_address))
+        assert "obclip_sending 1.0" in metrics
+        assert "obclip_running 0.0" in metrics
+        await _until_told(service, 'obclip_requests_total{status="DEADLINE_EXCEEDED"} 1.0')
+        assert "obclip_sending 0.0" in await _scrape(str(service.metrics_address))
+
+
+async def _until_told(service: RunningService, line: str) -> None:
+    async with asyncio.timeout(20):
+        while line not in await _scrape(str(service.metrics_address)):
+            await asyncio.sleep(0.05)
 
 
 async def test_waits_in_line_and_refuses_what_is_too_much(

@@ -1,6 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
+from cloud_service.program import serve
 from cloud_service.settings import Settings, package_folder
 from cloud_service.startup_error import CannotStart
 from tests.fakes.tiny_bundle import TinyBundle
@@ -37,3 +38,9 @@ def test_a_limit_beyond_the_contract_is_named(bundle: TinyBundle) -> None:
 def test_a_missing_package_is_named() -> None:
     with pytest.raises(CannotStart, match="the package no_such_package is not installed"):
         package_folder("no_such_package")
+
+
+def test_the_help_lists_every_setting_without_an_option() -> None:
+    text = serve.__doc__ or ""
+    assert "OBCLIP_MAX_QUEUE: Requests that may wait; one more is refused. Default: 16" in text
+    assert "OBCLIP_LISTEN:" not in text

@@ -117,7 +117,10 @@ async def test_slots_stay_registered_until_the_calls_in_them_have_ended(
 
 @pytest.mark.parametrize("gives_up", [False, True])
 async def test_a_call_that_takes_too_long_spoils_its_slot(
-    mock_triton: MockTriton, bundle: TinyBundle, gives_up: bool
+    mock_triton: MockTriton,
+    bundle: TinyBundle,
+    caplog: pytest.LogCaptureFixture,
+    gives_up: bool,
 ) -> None:
     """Whether or not its caller still waits: Triton may write there later."""
     gate = Gate(mock_triton.models["unet_full"])
@@ -133,6 +136,7 @@ async def test_a_call_that_takes_too_long_spoils_its_slot(
             with pytest.raises(asyncio.CancelledError if gives_up else DeadlineExceeded):
                 await waiting
         assert client.free_slots == 0
+        assert caplog.text.count("its slot of shared memory is used no more") == 1
         gate.opened.set()
 
 

@@ -29,6 +29,6 @@ async def _never(_timeout_s: float) -> bool:
 async def test_names_the_remedy_of_what_the_log_says(tmp_path: Path, log: str, remedy: str) -> None:
     (tmp_path / "triton.log").write_text(log)
     process = await asyncio.create_subprocess_exec("false")
-    triton = TritonProcess(process, "127.0.0.1:1", tmp_path / "triton.log")
+    triton = TritonProcess(process, "127.0.0.1:1", tmp_path / "triton.log", "obclip_none_")
     with pytest.raises(CannotStart, match=f"tritonserver ended with code 1: .*{remedy}"):
         await triton.wait_until(_never, 10)

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from device_client.client import ObCLIP
-from device_client.transformation import TransformationRefused
 from obclip.errors import (
     DeadlineExceeded,
     InvalidRequest,
     ModelMismatch,
+    PromptRefused,
     ServiceUnreachable,
     TooManyCandidates,
     WireError,
@@ -184,6 +184,52 @@ def test_an_overlong_prompt_is_cut(obclip: ObCLIP, service: ScriptedService) -> 
     assert max(len(text.split()) for text in sent) <= 38
 
 
+def test_a_service_cannot_have_the_set_cut_in_its_own_way(
+    tiny_bundle: TinyBundle, cloud: HonestCloud
+) -> None:
+    """With blocks, two cuts of one prompt leave what is in both, which may be one candidate."""
+    prompt = "a portrait of an old woman with glasses at the beach, she is african"
+    for limit in (10, 12, 14, 16):
+        card = service_card(tiny_bundle, replace(LIMITS, max_prompt_tokens=limit))
+        with (
+            scripted_service(cloud, card) as service,
+            ObCLIP.connect(service.address, tiny_bundle.folder) as connected,
+        ):
+            with pytest.raises(InvalidRequest, match=r"^prompt: .*tokens"):
+                connected.generate(prompt, max_candidates=4)
+            assert [call.method for call in service.transcript] == ["GetServiceCard"]
+
+
+def test_without_a_step_of_the_cloud_nothing_is_sent(
+    obclip: ObCLIP, service: ScriptedService, tiny_bundle: TinyBundle
+) -> None:
+    here = obclip.generate(PROMPT, seed=5, switch_point=0)
+    assert here.report.cloud is None
+    assert [call.method for call in service.transcript] == ["GetServiceCard"]
+    alone = ObCLIP.offline(tiny_bundle.folder).generate(PROMPT, seed=5)
+    assert (pixels(here) == pixels(alone)).all()
+    with pytest.raises(InvalidRequest, match=r"^sheet"):
+        obclip.generate(PROMPT, switch_point=0, sheet=True)
+
+
+def test_few_steps_leave_the_cloud_one(obclip: ObCLIP) -> None:
+    assert obclip.generate(PROMPT, steps=1).report.switch_point == 1
+
+
+def test_what_cannot_be_hidden_has_no_sheet(obclip: ObCLIP) -> None:
+    result = obclip.generate("<lora:face:1> an old woman", on_unknown="device-only", sheet=True)
+    assert result.sheet is None
+    assert result.report.refusal is not None
+
+
+@pytest.mark.parametrize(("repeats", "is_cut"), [(1, False), (30, True)])
+def test_words_that_the_devices_text_encoder_cannot_take_are_told(
+    tiny_bundle: TinyBundle, repeats: int, is_cut: bool
+) -> None:
+    result = ObCLIP.offline(tiny_bundle.folder).generate("a man" + " in a garden" * repeats)
+    assert result.are_words_cut is is_cut
+
+
 def test_an_overlong_negative_prompt_is_refused(obclip: ObCLIP) -> None:
     with pytest.raises(InvalidRequest, match=r"^negative_prompt: .*tokens"):
         obclip.generate(PROMPT, negative_prompt="a garden " * 30)
@@ -193,7 +239,7 @@ def test_what_cannot_be_hidden_is_refused_or_stays_here(
     obclip: ObCLIP, service: ScriptedService
 ) -> None:
     refused = "<lora:face:1> an old woman"
-    with pytest.raises(TransformationRefused):
+    with pytest.raises(PromptRefused):
         obclip.generate(refused)
     report = obclip.generate(refused, on_unknown="device-only").report
     assert (report.cloud, report.switch_point) == (None, 0)
@@ -219,7 +265,7 @@ def test_more_candidates_than_the_service_takes(
 
 
 def test_what_cannot_be_hidden_is_refused(obclip: ObCLIP, service: ScriptedService) -> None:
-    with pytest.raises(TransformationRefused):
+    with pytest.raises(PromptRefused):
         obclip.generate("a \u0436\u0435\u043d\u0449\u0438\u043d\u0430 woman")
     assert len(service.wait_for_calls(1)) == 1
 
@@ -227,7 +273,7 @@ def test_what_cannot_be_hidden_is_refused(obclip: ObCLIP, service: ScriptedServi
 def test_candidates_that_the_family_cannot_tell_apart_are_refused(
     obclip: ObCLIP, service: ScriptedService
 ) -> None:
-    with pytest.raises(TransformationRefused, match="apart"):
+    with pytest.raises(PromptRefused, match="apart"):
         obclip.generate("a prince in a garden")  # prince and princess are both unknown words
     assert len(service.wait_for_calls(1)) == 1
 
@@ -235,6 +281,46 @@ def test_candidates_that_the_family_cannot_tell_apart_are_refused(
 def test_a_preview_sends_nothing(obclip: ObCLIP, service: ScriptedService) -> None:
     assert PROMPT in obclip.preview(PROMPT).candidates()
     assert len(service.wait_for_calls(1)) == 1
+
+
+def test_a_closed_connection_says_so(service: ScriptedService, tiny_bundle: TinyBundle) -> None:
+    with ObCLIP.connect(service.address, tiny_bundle.folder) as obclip:
+        pass
+    with pytest.raises(InvalidRequest, match="connection: is closed; connect again"):
+        obclip.generate(PROMPT)
+
+
+@pytest.mark.parametrize(
+    "option", [{"steps": 25.5}, {"switch_point": 2.5}, {"seed": 1.5}, {"max_candidates": 2.5}]
+)
+def test_half_a_step_is_refused(obclip: ObCLIP, option: dict[str, float]) -> None:
+    with pytest.raises(InvalidRequest, match=f"{next(iter(option))}: is no whole number"):
+        obclip.generate(PROMPT, **option)  # type: ignore[arg-type]
+
+
+def test_steps_that_no_schedule_has_are_refused_before_anything_is_sent(
+    tiny_bundle: TinyBundle, cloud: HonestCloud
+) -> None:
+    card = service_card(tiny_bundle, limits=replace(LIMITS, max_steps=999))
+    with scripted_service(cloud, card) as service:
+        with (
+            ObCLIP.connect(service.address, tiny_bundle.folder) as obclip,
+            pytest.raises(InvalidRequest, match="steps: is 999, for which"),
+        ):
+            obclip.generate(PROMPT, steps=999, switch_point=1)
+        assert len(service.wait_for_calls(1)) == 1
+
+
+@pytest.mark.parametrize("field", ["prompt", "negative_prompt"])
+def test_bytes_that_are_no_text_are_told_where_no_transformation_reads_them(
+    tiny_bundle: TinyBundle, field: str
+) -> None:
+    words = {"prompt": "an old woman", "negative_prompt": "rain"} | {field: "rain\udcff"}
+    with (
+        ObCLIP.offline(tiny_bundle.folder) as obclip,
+        pytest.raises(InvalidRequest, match=f"{field}: holds bytes that are no UTF-8 text"),
+    ):
+        obclip.generate(words["prompt"], negative_prompt=words["negative_prompt"], steps=2)
 
 
 def test_nobody_there_names_the_address(tiny_bundle: TinyBundle) -> None:

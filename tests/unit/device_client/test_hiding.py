@@ -3,7 +3,8 @@
 import pytest
 
 from device_client.hiding import HidingSettings, hide
-from device_client.transformation import TokenBudget, TransformationRefused, transform
+from device_client.transformation import TokenBudget, transform
+from obclip.errors import PromptRefused
 
 FRAMES = [
     "a woman in the rain next to a red car with an old man",
@@ -16,7 +17,7 @@ FRAMES = [
 def outcome(prompt: str, settings: HidingSettings) -> str:
     try:
         return "cut" if hide(prompt, settings).is_cut else "whole"
-    except TransformationRefused:
+    except PromptRefused:
         return "refused"
 
 

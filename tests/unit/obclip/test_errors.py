@@ -38,7 +38,8 @@ ERRORS = [
     Cancelled(),
     WireError("tensor of 5 bytes where its shape needs 8"),
 ]
-CROSSING = [error for error in ERRORS if to_status(error)[0] is not grpc.StatusCode.INTERNAL]
+ENDED = {grpc.StatusCode.INTERNAL, grpc.StatusCode.CANCELLED}
+CROSSING = [error for error in ERRORS if to_status(error)[0] not in ENDED]
 
 
 def ids(error):
@@ -91,6 +92,13 @@ def test_an_error_crosses_the_wire_and_keeps_its_class_and_exit_code(error):
     back = from_status(*to_status(error), ADDRESS)
     assert isinstance(error, type(back))
     assert back.exit_code == error.exit_code
+
+
+def test_a_service_that_says_cancelled_is_not_the_users_ctrl_c():
+    back = from_status(grpc.StatusCode.CANCELLED, "", ADDRESS)
+    assert isinstance(back, ServiceFailed)
+    assert back.exit_code != Cancelled.exit_code
+    assert "(CANCELLED)" in str(back)
 
 
 def test_a_refused_request_reads_the_same_on_both_sides():

@@ -15,7 +15,7 @@ import tokenizers
 import torch
 from safetensors.torch import load_file, save_file
 
-from cloud_service.export.assembly import assemble
+from cloud_service.export.assembly import assemble, require_place
 from cloud_service.export.bundle_folder import BundleFolder
 from cloud_service.export.errors import ExportFailed
 from cloud_service.export.needs import estimate
@@ -52,6 +52,26 @@ def test_the_embedded_family_is_a_pair_like_any_other_and_stays_as_it_is(tmp_pat
     assemble(pair, bundle, None)
     assert stamps(bundle) == before
     assert estimate(pair, bundle, None, graphs=0).disk_bytes == 0
+
+
+def test_another_model_is_not_written_over(float32_pair, tmp_path):
+    other = tmp_path / "other" / "unet"
+    other.mkdir(parents=True)
+    (other / "my-lora.safetensors").write_bytes(b"lora")
+    (tmp_path / "file").write_bytes(b"")
+    for place in (tmp_path / "other", tmp_path / "file"):
+        with pytest.raises(ExportFailed, match="holds something that is no bundle; name an empty"):
+            require_place(float32_pair, place)
+
+
+def test_a_bundle_an_empty_folder_and_a_source_are_places(float32_pair, tmp_path):
+    for name in ("card.json", ".obclip-export.json"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).write_bytes(b"{}")
+        require_place(float32_pair, tmp_path / name)
+    (tmp_path / "empty").mkdir()
+    for place in (tmp_path / "empty", tmp_path / "absent", float32_pair.cloud.path):
+        require_place(float32_pair, place)
 
 
 def test_float16_is_rounded_and_float32_is_copied(float32_pair, tmp_path):

@@ -1,6 +1,8 @@
 """Pairs that cannot work are refused before anything is written, with the facts that differ."""
 
 import json
+import shutil
+import socket
 
 import pytest
 
@@ -113,6 +115,21 @@ def test_a_wrong_device_is_refused_with_both_values(pair, file, values, words):
     assert words in refusal(cloud, device)
 
 
+@pytest.mark.parametrize(("kind", "factor"), [("AutoencoderKL", 0.18215), ("AutoencoderTiny", 1.0)])
+def test_a_vae_without_a_scaling_factor_has_diffusers_own(pair, kind, factor):
+    """Configs saved before diffusers 0.11 have none."""
+    cloud, device = pair
+    edit_json(device / "model_index.json", vae=["diffusers", kind])
+    path = device / "vae" / "config.json"
+    config = json.loads(path.read_text())
+    del config["scaling_factor"]
+    path.write_text(json.dumps(config))
+    edit_json(cloud / "vae" / "config.json", scaling_factor=factor)
+    assert check(cloud, device).image_size == 64
+    edit_json(cloud / "vae" / "config.json", scaling_factor=0.5)
+    assert f"VAE scaling_factor: cloud 0.5, device {factor}" in refusal(cloud, device)
+
+
 def test_another_vae_is_refused_until_one_is_named(pair):
     cloud, device = pair
     other_weights(device / "vae")
@@ -192,6 +209,11 @@ def test_every_mismatch_is_named_at_once(pair):
         ("vae/config.json", {"latents_mean": [1, 2]}, "latents_mean is"),
         (SCHEDULER, {"use_karras_sigmas": True}, "use_karras_sigmas: is True; set it to False"),
         (SCHEDULER, {"prediction_type": "sample"}, "prediction_type is none of"),
+        (SCHEDULER, {"beta_start": "a"}, "scheduler: "),
+        ("unet/config.json", {"sample_size": [8, 8]}, "sample_size is [8, 8]; this export needs a"),
+        ("unet/config.json", {"sample_size": None}, "sample_size is None"),
+        ("unet/config.json", {"cross_attention_dim": None}, "cross_attention_dim is None"),
+        ("text_encoder/config.json", {"hidden_size": None}, "hidden_size is None"),
         ("tokenizer/tokenizer_config.json", {"pad_token": None}, "names no pad token"),
     ],
 )
@@ -202,6 +224,36 @@ def test_another_kind_of_pipeline_is_refused(pair, file, values, words):
         check(cloud, device)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_tokenizer_that_is_absent_is_asked_of_nobody(pair, monkeypatch):
+    cloud, device = pair
+    shutil.rmtree(cloud / "tokenizer")
+
+    def asked(*_arguments: object, **_options: object) -> None:
+        pytest.fail("somebody was asked")
+
+    monkeypatch.setattr(socket, "getaddrinfo", asked)
+    with pytest.raises(ExportFailed, match="tokenizer: holds no tokenizer of a known class"):
+        check(cloud, device)
+
+
+@pytest.mark.parametrize("damage", ["cut off", "own code"])
+def test_a_tokenizer_that_cannot_be_read_is_refused_and_its_code_is_not_run(pair, damage):
+    cloud, device = pair
+    folder = cloud / "tokenizer"
+    if damage == "cut off":
+        (folder / "tokenizer.json").write_text('{"model": ', encoding="utf-8")
+    else:
+        ran = cloud / "ran"
+        code = f"open({str(ran)!r}, 'w')\nclass Evil: pass\n"
+        (folder / "evil.py").write_text(code, encoding="utf-8")
+        mapped = {"AutoTokenizer": ["evil.Evil", "evil.Evil"]}
+        (folder / "config.json").unlink(missing_ok=True)
+        edit_json(folder / "tokenizer_config.json", tokenizer_class="Evil", auto_map=mapped)
+    with pytest.raises(ExportFailed, match="tokenizer: holds no tokenizer of a known class"):
+        check(cloud, device)
+    assert not (cloud / "ran").exists()
 
 
 @pytest.mark.parametrize("file", ["model_index.json", "unet/config.json", "vae/config.json"])

@@ -30,6 +30,8 @@ from demo_models.training.publish import publish_family  # noqa: E402
 from demo_models.training.text_encoder import TextReader  # noqa: E402
 from obclip.schedule import NoiseSchedule  # noqa: E402
 
+pytestmark = pytest.mark.timeout(240)  # a busy machine trains slowly
+
 COUNT = 20
 FACTOR = 0.5
 

@@ -3,7 +3,7 @@ import math
 import pytest
 
 from device_client.audit.attacks import ClosureAttack, OrderAttack, View, even
-from device_client.audit.game import Trial, audit, play, score_by_lot, score_own
+from device_client.audit.game import Trial, audit, play, score_by_lot, score_own, score_twins
 from device_client.audit.transcript import Device, Hidden, Transcript
 
 PROMPTS = ["an old woman with a cat", "a man in a car", "a young girl", "a queen and her dog"]
@@ -53,6 +53,16 @@ def test_the_real_device_gives_nothing_away() -> None:
         assert score.advantage == pytest.approx(0)
         assert score.certain == 0
         assert score.success_interval[0] <= score.success <= score.success_interval[1]
+
+
+@pytest.mark.parametrize("prompt", ["a man", "a woman"])
+def test_a_device_that_refuses_one_of_two_twins_is_found_out(prompt: str) -> None:
+    def hide(text: str) -> Hidden:
+        return Hidden(Transcript(), 0) if text.endswith(" man") else Device().hide(text)
+
+    trial = play(prompt, hide)
+    assert trial is not None
+    assert score_twins([trial]).advantage == 0.5
 
 
 def test_a_refused_prompt_is_not_played() -> None:

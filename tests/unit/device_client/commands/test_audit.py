@@ -39,5 +39,13 @@ def test_a_sample_is_the_same_again(program: Program, prompts: str) -> None:
     assert json.loads(runs[0])["prompts"] == 2
 
 
+@pytest.mark.parametrize("lines", ["", "\n\n", "<lora:x:1> a man"])
+def test_a_file_with_nothing_to_attack_is_no_passed_audit(program: Program, lines: str) -> None:
+    Path("prompts.txt").write_text(lines, encoding="utf-8")
+    outcome = program("audit", "prompts.txt")
+    assert outcome.code == 2
+    assert "holds no prompt that would be sent" in outcome.error_line()
+
+
 def test_a_missing_file_is_one_line(program: Program) -> None:
     assert "absent.txt" in program("audit", "absent.txt").error_line()

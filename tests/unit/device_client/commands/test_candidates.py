@@ -11,6 +11,7 @@ PROMPT = "an old woman in a garden"
 KEYS = {
     "attributes", "candidates", "n", "refused", "remedy", "effective_set", "leakage", "cut",
     "token_limit", "skeleton", "request_bytes", "n_without_lexicon",
+    "negative_prompt",
 }  # fmt: skip
 LEXICON = """
 [attributes.religion]
@@ -27,6 +28,12 @@ def test_the_candidates_are_lines(program: Program) -> None:
     assert "Skeleton: a [age] [woman/man] in a garden" in outcome.err
     assert "To be sent: 6 candidates, 255 bytes" in outcome.err
     assert "N = 6" in outcome.err
+
+
+def test_a_prompt_without_attributes_hides_nothing(program: Program) -> None:
+    outcome = program("candidates", "a lighthouse at night")
+    assert outcome.out.splitlines() == ["a lighthouse at night"]
+    assert "To be sent: one prompt, which hides nothing, " in outcome.err
 
 
 def test_json_has_the_keys(program: Program) -> None:
@@ -139,3 +146,10 @@ def test_the_embedded_family_bounds_the_length(program: Program) -> None:
     facts = program("candidates", "--json", PROMPT, "--bundle", "embedded").facts
     assert (facts["n"], facts["token_limit"]) == (6, 48)
     assert "No token limit" not in program("candidates", PROMPT, "--bundle", "embedded").err
+
+
+def test_the_negative_prompt_is_shown_as_it_is_sent(program: Program) -> None:
+    arguments = ("candidates", "an old woman", "--negative-prompt", "blurry, beard, a young man")
+    outcome = program(*arguments)
+    assert "Negative prompt: blurry\n" in outcome.err
+    assert program(*arguments, "--json").facts["negative_prompt"] == "blurry"

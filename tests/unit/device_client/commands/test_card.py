@@ -31,3 +31,9 @@ def test_nobody_there(program: Program) -> None:
     outcome = program("card", "--server", "localhost:1")
     assert outcome.code == 4
     assert "localhost:1" in outcome.error_line()
+
+
+def test_a_bundle_is_the_devices(program: Program, tiny_bundle: TinyBundle) -> None:
+    outcome = program("card", "--bundle", str(tiny_bundle.folder))
+    assert outcome.code == 2
+    assert "--local" in outcome.error_line()

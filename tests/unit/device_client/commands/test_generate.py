@@ -12,6 +12,8 @@ import grpc
 import pytest
 from PIL import Image
 
+from device_client.commands.order import Place
+from device_client.public_side.transport import Tls
 from tests.fakes.faults import AT_CANDIDATE, BROKEN, status_after
 from tests.fakes.scripted_service import (
     LIMITS,
@@ -130,10 +132,35 @@ def test_a_prompt_that_cannot_be_hidden_stays_here(
     assert {call.method for call in service.transcript} == {"GetServiceCard"}
 
 
-def test_a_long_prompt_is_cut_and_told(generate: Generate) -> None:
-    outcome = generate(PROMPT + " in a garden at night" * 12)
+@pytest.mark.parametrize("where", [(), ("--device-only",)])
+def test_a_long_prompt_is_cut_and_told(generate: Generate, where: tuple[str, ...]) -> None:
+    outcome = generate(PROMPT + " in a garden at night" * 12, *where)
     assert outcome.code == 0
-    assert "cut" in outcome.err
+    assert "the device's text encoder takes no more" in outcome.err
+    assert ("the cloud's text encoder takes no more" in outcome.err) is (where == ())
+
+
+def test_what_cannot_be_hidden_has_no_sheet_and_says_so(generate: Generate) -> None:
+    outcome = generate(REFUSED, "--on-unknown", "device-only", "--sheet", "sheet.png")
+    assert (outcome.code, outcome.out) == (0, "obclip.png\n")
+    assert "No sheet" in outcome.err
+    assert os.listdir() == ["obclip.png"]
+
+
+def test_without_a_step_of_the_cloud_nothing_is_said_to_be_sent(
+    generate: Generate, service: ScriptedService
+) -> None:
+    outcome = generate(PROMPT, "--switch-point", "0")
+    assert outcome.code == 0
+    assert "sent" not in outcome.err
+    assert {call.method for call in service.transcript} == {"GetServiceCard"}
+
+
+def test_plain_text_beyond_this_machine_is_told(generate: Generate) -> None:
+    assert "without --tls" not in generate(PROMPT).err
+    place = Place("gpu.example.org:50051", None, None, None, None)
+    assert place.is_overheard
+    assert not replace(place, tls=Tls()).is_overheard
 
 
 def test_the_effective_set_is_told(generate: Generate) -> None:
@@ -175,11 +202,15 @@ def test_force_overwrites(generate: Generate) -> None:
         ((PROMPT, "--out", "absent/picture.png"), "absent"),
         ((PROMPT, "--sheet", "absent/picture.png"), "absent"),
         ((PROMPT, "--device-only", "--sheet", "sheet.png"), "sheet"),
+        ((PROMPT, "--sheet", "obclip.png"), "obclip.png"),
         ((PROMPT, "--device-only", "--switch-point", "26"), "0..25"),
         (("", "--server", "127.0.0.1:1"), "prompt: is empty"),
         ((PROMPT, "--tls-ca", "absent.pem"), "absent.pem"),
         ((PROMPT, "--timeout", "0"), "--timeout"),
         ((PROMPT, "--frobnicate"), "--frobnicate"),
+        ((PROMPT, "--steps", "9" * 400), "steps: is outside"),
+        ((PROMPT, "--threads", "9" * 20), "--threads"),
+        ((PROMPT, "-o", "x" * 300 + ".png"), "cannot be a file"),
         ((), "PROMPT"),
     ],
 )
@@ -293,3 +324,14 @@ def test_ctrl_c_while_the_device_works(tmp_path: Path) -> None:
             assert process.wait(timeout=30) == 130
     assert "cancelled" in rest.splitlines()[-1]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["large"]
+
+
+@pytest.mark.parametrize("command", [("generate", "-"), ("candidates", "-"), ("audit", "-")])
+def test_standard_input_that_is_no_text_is_told(
+    program: Program, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    bytes_in = io.TextIOWrapper(io.BytesIO(b"an old \xff woman"), encoding="utf-8")
+    monkeypatch.setattr(sys, "stdin", bytes_in)
+    outcome = program(*command)
+    assert outcome.code == 2
+    assert "cannot be read as UTF-8 text; give another one" in outcome.error_line()

@@ -72,6 +72,18 @@ def test_a_bundle_over_the_limit_is_refused(
     assert "max_size" in outcome.error_line()
 
 
+@pytest.mark.parametrize(
+    ("option", "value"), [("--max-size", "1e300"), ("--max-size", "nan"), ("--out", "x" * 300)]
+)
+def test_what_no_disk_holds_is_refused(
+    program: Program, tiny_bundle: TinyBundle, pin: str, option: str, value: str
+) -> None:
+    words = ("--from", str(tiny_bundle.folder), "--out", "models", option, value)
+    outcome = program("pull", pin, *words)
+    assert outcome.code == 2
+    assert "internal" not in outcome.err
+
+
 def test_nobody_there(program: Program, pin: str) -> None:
     outcome = program("pull", pin, "--server", "localhost:1", "--out", "models")
     assert outcome.code == 4

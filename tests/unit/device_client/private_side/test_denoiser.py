@@ -60,6 +60,15 @@ def test_one_pass_a_step_equals_guidance_of_one(
     np.testing.assert_allclose(off, nearly_off, atol=1e-4)
 
 
+def test_a_scale_below_one_is_no_guidance_as_on_the_cloud(
+    denoiser: Denoiser, text: NDArray[np.float32], noise: SolverState
+) -> None:
+    off, below = (
+        denoiser.denoise(noise, text, DeviceShare(STEPS, 0, scale), ignore) for scale in (1.0, 0.5)
+    )
+    np.testing.assert_array_equal(off, below)
+
+
 def test_guidance_matters(
     denoiser: Denoiser, text: NDArray[np.float32], noise: SolverState
 ) -> None:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from device_client.private_side.choice import Choice
-from device_client.private_side.sheet import MARK, draw_sheet
+from device_client.private_side.sheet import MARGIN, MARK, PICTURE, draw_sheet
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 6, 7, 12, 30, 64])
@@ -31,3 +31,12 @@ def test_a_long_label_is_cut() -> None:
     seen_u8, image_u8 = np.zeros((1, 8, 8, 3), np.uint8), np.zeros((8, 8, 3), np.uint8)
     sheet = draw_sheet(seen_u8, ("x" * 200,), image_u8, Choice(0, ""))
     assert sheet.size == draw_sheet(seen_u8, ("x",), image_u8, Choice(0, "")).size
+
+
+def test_pictures_keep_their_shape() -> None:
+    seen = np.zeros((1, 16, 64, 3), np.uint8)
+    picture = np.zeros((16, 64, 3), np.uint8)
+    sheet = np.asarray(draw_sheet(seen, ("female",), picture, Choice(0, "")))
+    rows, columns = np.nonzero((sheet[:, -MARGIN - PICTURE : -MARGIN] == 0).all(axis=2))
+    assert np.ptp(columns) + 1 == PICTURE
+    assert np.ptp(rows) + 1 == PICTURE // 4

@@ -1,9 +1,10 @@
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 
-from device_client.public_side.call_thread import CallThread
+from device_client.public_side.call_thread import MAX_WAITING, CallThread
 
 
 class Handle:
@@ -27,6 +28,29 @@ def read(handle: Handle) -> Iterator[int]:
 def test_the_responses_come_in_order() -> None:
     with CallThread(Handle, lambda _handle: iter(range(5))) as responses:
         assert list(responses) == list(range(5))
+
+
+def test_a_service_that_hurries_waits_for_its_reader() -> None:
+    taken: list[int] = []
+
+    def note(_handle: Handle) -> Iterator[int]:
+        for number in range(50):
+            taken.append(number)
+            yield number
+
+    with CallThread(Handle, note) as responses:
+        for read_so_far, _response in enumerate(responses, 1):
+            time.sleep(0.01)
+            # Those that wait, the one at hand and the one that waits for a place.
+            assert len(taken) <= read_so_far + MAX_WAITING + 1
+    assert len(taken) == 50
+
+
+def test_leaving_ends_a_reader_that_waits_for_a_place() -> None:
+    before = set(threading.enumerate())
+    with CallThread(Handle, lambda _handle: iter(range(50))) as responses:
+        next(iter(responses))
+    assert set(threading.enumerate()) <= before
 
 
 def fail(_handle: Handle) -> Iterator[int]:

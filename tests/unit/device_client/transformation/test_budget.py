@@ -1,7 +1,8 @@
 import pytest
 
 from device_client.private_side.choice import index_of
-from device_client.transformation import TokenBudget, TransformationRefused, transform
+from device_client.transformation import TokenBudget, transform
+from obclip.errors import PromptRefused
 
 LONG = "portrait of a young african woman with glasses, at the beach, in the rain, near an old king"
 
@@ -36,10 +37,10 @@ def test_nothing_is_cut_from_what_fits() -> None:
 
 
 def test_what_no_cut_can_help_is_refused() -> None:
-    with pytest.raises(TransformationRefused):
+    with pytest.raises(PromptRefused):
         transform(LONG, token_budget=TokenBudget(lambda text: range(len(text) + 50), 51))
 
 
 def test_candidates_that_the_vocabulary_cannot_tell_apart_are_refused() -> None:
-    with pytest.raises(TransformationRefused):
+    with pytest.raises(PromptRefused):
         transform("a woman", token_budget=TokenBudget(lambda _: [1, 2], 5))

@@ -55,6 +55,16 @@ def own_candidate(hidden: Transformation) -> str:
         ("kindergarten girl drawing", "[age] [female/male] student drawing"),
         ("a fireman on a ladder", "a [female/male] firefighter on a ladder"),
         ("an american diner with a waitress", "an american diner with a [waitress/waiter]"),
+        # somebody to whom it is done is not who does it
+        ("a couple, she kisses him", "a couple, [she/he] kisses [her/him]"),
+        ("a man with a dog beside him", "a [woman/man] with a dog beside [her/him]"),
+        ("a cyberpunk hacker girl", "a [age] cyberpunk hacker [woman/man]"),
+        ("a woman with curls and dark skin, dusk", "a [ethnicity] [woman/man] with curls, dusk"),
+        ("a black man with an afro", "a [ethnicity] [woman/man] with curly hair"),
+        ("a lady with a pearl necklace", "a [woman/man] with a jewel"),
+        ("a blonde woman, pixie cut", "a blond [woman/man]"),
+        ("a man in a three-piece suit", "a [woman/man] in a suit"),
+        ("2boys, yaoi", "2 [age] [women/men]"),
         ("henna on an indian bride's hands", "paint on a [ethnicity] [bride/groom]'s hands"),
         ("a man with a salt and pepper beard", "a [woman/man]"),
         ("my uncle bob, grilling", "my [aunt/uncle], grilling"),
@@ -404,3 +414,20 @@ def test_nothing_prints_the_prompt() -> None:
     hidden = transform("a secretive old man", "hidden treasure")
     assert "secret" not in repr(hidden)
     assert "treasure" not in repr(hidden)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "slots"),
+    [
+        ("a couple, she kisses him", 2),
+        ("a man hugging her", 2),
+        ("a woman is looking at him", 2),
+        ("a man with a dog beside him", 1),
+        ("a man holding his hat", 1),
+        ("she kisses him, and he laughs", 3),  # who laughs is open
+    ],
+)
+def test_whom_something_is_done_to_is_another_person(prompt: str, slots: int) -> None:
+    halves = transform(prompt)
+    assert len(halves.skeleton.slots) == slots
+    assert prompt in halves.skeleton.candidates()

@@ -1,6 +1,7 @@
 import pytest
 
-from device_client.transformation import TransformationRefused, transform
+from device_client.transformation import transform
+from obclip.errors import PromptRefused
 
 
 @pytest.mark.parametrize(
@@ -33,7 +34,7 @@ from device_client.transformation import TransformationRefused, transform
     ],
 )
 def test_what_could_hide_a_sensitive_word_is_refused(prompt: str) -> None:
-    with pytest.raises(TransformationRefused):
+    with pytest.raises(PromptRefused):
         transform(prompt)
 
 
@@ -51,7 +52,7 @@ def test_letters_that_only_look_foreign_are_read(prompt: str) -> None:
 def test_a_disguise_is_refused_for_every_value(ours: str, theirs: str) -> None:
     """If only one were, the other would name itself."""
     for prompt in (ours, theirs):
-        with pytest.raises(TransformationRefused):
+        with pytest.raises(PromptRefused):
             transform(prompt)
 
 
@@ -67,19 +68,19 @@ def test_ordinary_digits_and_letters_are_read(prompt: str) -> None:
 def test_a_candidate_that_would_be_refused_refuses_the_set() -> None:
     """The service would know who cannot have typed it."""
     for prompt in ("her5 in a garden", "his5 in a garden", "a lady lady5 in a garden"):
-        with pytest.raises(TransformationRefused):
+        with pytest.raises(PromptRefused):
             transform(prompt)
 
 
 def test_a_refusal_quotes_nothing() -> None:
-    with pytest.raises(TransformationRefused) as refusal:
+    with pytest.raises(PromptRefused) as refusal:
         transform("a secret w0man")
     assert "secret" not in f"{refusal.value} {refusal.value!r}"
     assert refusal.value.remedy
 
 
 def test_the_negative_prompt_is_refused_too() -> None:
-    with pytest.raises(TransformationRefused):
+    with pytest.raises(PromptRefused):
         transform("a woman", "<lora:x:1>")
 
 
