@@ -1,9 +1,10 @@
 """The gRPC server: the contract, health and reflection, with every size bounded."""
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from cloud_service.health import SERVICE_NAME, Health
 from cloud_service.onlookers import BoundedOnlookers
 from cloud_service.request_reader import RequestReader
 from cloud_service.servicer import ObclipServicer
@@ -11,33 +12,15 @@ from obclip.card import Limits, ServiceCard
 from obclip.manifest import MAX_MESSAGE_BYTES
 from obclip.v1 import service_pb2, service_pb2_grpc
 
-SERVICE_NAME = service_pb2.DESCRIPTOR.services_by_name["ObclipService"].full_name
+HEALTH_SERVICE_NAME = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 BUNDLE_SERVICE_NAME = service_pb2.DESCRIPTOR.services_by_name["BundleService"].full_name
 _OVERHEAD_BYTES = 1 << 14
 _FRAMING_BYTES = 8  # of one repeated string
 _CALLS_BESIDE_GENERATIONS = 64
 _ONLOOKERS = 32
 _IDENTITY_ONLY = 1
-_CONNECTION_AGE_S = 1800.0
+_CONNECTION_AGE_S = 300.0
 _REQUEST_S = 20.0  # for the largest request over a slow line
-
-
-class Health:
-    """The standard health service, which repeats whether the models are ready."""
-
-    def __init__(self) -> None:
-        self.servicer = health.aio.HealthServicer()
-
-    async def set_serving(self, is_serving: bool) -> None:
-        """States the health of the server as a whole and of the contract's service."""
-        statuses = health_pb2.HealthCheckResponse
-        status = statuses.SERVING if is_serving else statuses.NOT_SERVING
-        for service in ("", SERVICE_NAME):
-            await self.servicer.set(service, status)
-
-    async def stop(self) -> None:
-        """States that nothing serves any more, whatever is set later."""
-        await self.servicer.enter_graceful_shutdown()
 
 
 def build_server(
@@ -69,9 +52,9 @@ def add_services(server: grpc.aio.Server, servicer: ObclipServicer, health_servi
     service_pb2_grpc.add_ObclipServiceServicer_to_server(  # type: ignore[no-untyped-call]
         servicer, server
     )  # generated without types
-    health_pb2_grpc.add_HealthServicer_to_server(health_service.servicer, server)
+    health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
     reflection.enable_server_reflection(
-        (SERVICE_NAME, BUNDLE_SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME), server
+        (SERVICE_NAME, BUNDLE_SERVICE_NAME, HEALTH_SERVICE_NAME, reflection.SERVICE_NAME), server
     )
 
 

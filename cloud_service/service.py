@@ -14,6 +14,7 @@ import grpc
 
 from cloud_service.admission import AdmissionQueue
 from cloud_service.bundle_service import add_bundle_service
+from cloud_service.health import Health
 from cloud_service.inference import MAX_ROWS
 from cloud_service.listening import open_port
 from cloud_service.metrics import Metrics
@@ -22,7 +23,7 @@ from cloud_service.model_repository import (
     select_models,
     write_repository,
 )
-from cloud_service.server import Health, add_services, build_server
+from cloud_service.server import add_services, build_server
 from cloud_service.servicer import ObclipServicer, ServicerParts
 from cloud_service.settings import Settings, Transport, embedded_bundle
 from cloud_service.shared_weights import share_weights
@@ -203,7 +204,7 @@ async def _served(
             async with _followed_readiness(health, client, settings.readiness_interval_s):
                 yield metrics_address
         finally:
-            await health.stop()
+            health.stop()
             await server.stop(settings.shutdown_grace_s)
 
 
@@ -216,9 +217,9 @@ async def _followed_readiness(
     async def follow() -> None:
         while True:
             await asyncio.sleep(interval_s)
-            await health.set_serving(await client.is_ready(_PROBE_TIMEOUT_S))
+            health.set_serving(await client.is_ready(_PROBE_TIMEOUT_S))
 
-    await health.set_serving(True)
+    health.set_serving(True)
     follower = asyncio.create_task(follow())
     try:
         yield

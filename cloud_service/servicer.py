@@ -27,6 +27,8 @@ Context = grpc.aio.ServicerContext[Any, Any]
 # Of a failure that the operator has to mend.
 _OURS = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DATA_LOSS}
 
+_NEWS_S = 10.0
+
 _log = logging.getLogger(__name__)
 
 
@@ -90,7 +92,7 @@ class ObclipServicer(service_pb2_grpc.ObclipServiceServicer):
             async with _deadline(self._parts.card.limits.request_timeout_s):
                 with self._parts.queue.place() as place:
                     async for ahead in place.positions():
-                        await _send(context, _queue_position(ahead))
+                        await _send_news(context, _queue_position(ahead))
                     state, cost = await self._run(job, context)
                     await place.make_way()
                     await _send(context, _batch(state, self._parts.card.latents))
@@ -103,7 +105,7 @@ class ObclipServicer(service_pb2_grpc.ObclipServiceServicer):
 
     async def _run(self, job: GenerationJob, context: Context) -> tuple[SolverState, Cost]:
         async def report(steps_done: int) -> None:
-            await _send(context, _step_progress(steps_done, len(job.plan.steps)))
+            await _send_news(context, _step_progress(steps_done, len(job.plan.steps)))
 
         with self._parts.backend.for_one_run() as backend:
             run = DenoisingRun(job, self._parts.card, backend)
@@ -117,6 +119,12 @@ async def _send(context: Context, response: generation_pb2.GenerateResponse) -> 
         await context.write(response)
     except grpc.aio.InternalError as error:  # the caller has just left
         raise Cancelled from error
+
+
+async def _send_news(context: Context, response: generation_pb2.GenerateResponse) -> None:
+    """Sends a few bytes, which a caller who does not take them must not keep a place with."""
+    async with _deadline(_NEWS_S):
+        await _send(context, response)
 
 
 @contextlib.asynccontextmanager

@@ -1,4 +1,5 @@
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -8,8 +9,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from cloud_service.admission import AdmissionQueue
+from cloud_service.health import Health as ServerHealth
 from cloud_service.metrics import Metrics
-from cloud_service.server import Health as ServerHealth
 from cloud_service.server import add_services, build_server
 from cloud_service.service import RunningService
 from cloud_service.servicer import ObclipServicer, ServicerParts
@@ -23,6 +24,7 @@ from tests.generation_calls import generate
 
 Health = health_pb2.HealthCheckResponse
 SERVICE = "obclip.v1.ObclipService"
+WATCH = "/grpc.health.v1.Health/Watch"
 
 
 @pytest.mark.parametrize("name", ["", SERVICE])
@@ -83,9 +85,11 @@ async def test_onlookers_leave_places_for_generations(
 
 
 @asynccontextmanager
-async def _impatient(card: ServiceCard) -> AsyncIterator[str]:
-    """The address of a server that waits two seconds for a call's message."""
-    server = build_server(card, max_running=1, request_s=2)
+async def _impatient(card: ServiceCard, connection_age_s: float = 60) -> AsyncIterator[str]:
+    """The address of a server that waits two seconds for a call's message, and for a reader."""
+    limits = dataclasses.replace(card.limits, request_timeout_s=2)
+    card = dataclasses.replace(card, limits=limits)
+    server = build_server(card, max_running=1, request_s=2, connection_age_s=connection_age_s)
     queue = AdmissionQueue(max_running=1, max_waiting=0)
     parts = ServicerParts(card, None, None, queue, Metrics(queue, lambda: 0))  # type: ignore[arg-type]
     add_services(server, ObclipServicer(parts), ServerHealth())
@@ -115,6 +119,58 @@ async def test_callers_who_send_no_message_keep_nobody_out_for_long(
                 await asyncio.sleep(0.05)
 
 
+async def test_who_reads_no_answer_keeps_others_out_until_his_connection_ends(
+    card: ServiceCard,
+) -> None:
+    async with (
+        _impatient(card, connection_age_s=1) as address,
+        connected(address, window_bytes=0) as caller,
+        grpc.aio.insecure_channel(address) as channel,
+    ):
+        for _ in range(300):
+            caller.call(f"/{SERVICE}/GetServiceCard", b"")
+        async with asyncio.timeout(20):
+            while not await _is_refused(channel):
+                pass
+            while await _is_refused(channel):
+                await asyncio.sleep(0.05)
+
+
+async def test_a_watcher_who_does_not_read_stops_nobody(
+    start_service: StartService, mock_triton: MockTriton
+) -> None:
+    async with (
+        start_service(readiness_interval_s=0.01) as service,
+        connected(service.address, window_bytes=0) as caller,
+        grpc.aio.insecure_channel(service.address) as channel,
+    ):
+        caller.call(WATCH, b"")
+        health = health_pb2_grpc.HealthStub(channel)
+        watch = aiter(health.Watch(health_pb2.HealthCheckRequest(), timeout=20))
+        assert (await anext(watch)).status == Health.SERVING
+        mock_triton.is_ready = False
+        assert (await anext(watch)).status == Health.NOT_SERVING
+        answer = await health.Check(health_pb2.HealthCheckRequest(), timeout=10)
+        assert answer.status == Health.NOT_SERVING
+
+
+async def test_a_watcher_who_leaves_takes_nobodys_notices_along(
+    start_service: StartService, mock_triton: MockTriton
+) -> None:
+    async with (
+        start_service(readiness_interval_s=0.01) as service,
+        grpc.aio.insecure_channel(service.address) as channel,
+    ):
+        stub = health_pb2_grpc.HealthStub(channel)
+        leaves, stays = (stub.Watch(health_pb2.HealthCheckRequest(), timeout=20) for _ in range(2))
+        assert {(await call.read()).status for call in (leaves, stays)} == {Health.SERVING}
+        leaves.cancel()
+        assert await leaves.code() is grpc.StatusCode.CANCELLED
+        await stub.Check(health_pb2.HealthCheckRequest(), timeout=10)  # behind the cancellation
+        mock_triton.is_ready = False
+        assert (await stays.read()).status == Health.NOT_SERVING
+
+
 async def _is_refused(channel: grpc.aio.Channel) -> bool:
     stub = service_pb2_grpc.ObclipServiceStub(channel)
     call = stub.GetServiceCard(service_card_pb2.GetServiceCardRequest(), timeout=10)
@@ -130,7 +186,7 @@ async def test_watchers_who_send_no_message_leave_places_for_generations(card: S
         grpc.aio.insecure_channel(address) as channel,
     ):
         for _ in range(300):
-            caller.call("/grpc.health.v1.Health/Watch", None)
+            caller.call(WATCH, None)
         for _ in range(20):
             assert not await _is_refused(channel)
 

@@ -10,6 +10,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
+from cloud_service import servicer
 from cloud_service.admission import AdmissionQueue
 from cloud_service.metrics import Metrics
 from cloud_service.request_reader import NO_MESSAGE
@@ -216,6 +217,21 @@ async def test_one_who_does_not_read_lets_the_next_one_run(start_service: StartS
         assert "obclip_running 0.0" in metrics
         await _until_told(service, 'obclip_requests_total{status="DEADLINE_EXCEEDED"} 1.0')
         assert "obclip_sending 0.0" in await _scrape(str(service.metrics_address))
+
+
+async def test_one_who_reads_nothing_at_all_does_not_stay_in_line(
+    start_service: StartService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(servicer, "_NEWS_S", 0.5)
+    async with (
+        start_service(max_running=1, max_queue=1, metrics_port=0) as service,
+        connected(service.address, window_bytes=0) as caller,
+        grpc.aio.insecure_channel(service.address) as channel,
+    ):
+        caller.call(GENERATE, request_for(service.card).SerializeToString())
+        await _until_told(service, "obclip_running 1.0")
+        answer = await generate(channel, service.card)
+        assert answer.events[-1] == "statistics"
 
 
 async def _until_told(service: RunningService, line: str) -> None:
