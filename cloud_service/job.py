@@ -79,7 +79,7 @@ def check_request(
 
 def _plan(request: generation_pb2.GenerateRequest, card: ServiceCard) -> Plan:
     profile = Profile.from_proto(request.profile)
-    if profile not in card.profiles:
+    if profile is None or profile not in card.profiles:
         known = ", ".join(card.profiles)
         raise InvalidRequest("profile", "is not one of this service", f"choose one of {known}")
     plan = make_plan(request.steps, request.switch_point, profile)

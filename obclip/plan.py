@@ -246,17 +246,9 @@ class Profile(StrEnum):
         return _PROFILES[self]
 
     @classmethod
-    def from_proto(cls, number: int) -> Profile:
-        """The profile of the wire's number.
-
-        Raises:
-            InvalidRequest: it is UNSPECIFIED, or of a later release.
-        """
-        for profile, value in _PROFILES.items():
-            if value == number:
-                return profile
-        known = ", ".join(cls)
-        raise InvalidRequest("profile", "is not one of this service", f"choose one of {known}")
+    def from_proto(cls, number: int) -> Profile | None:
+        """The profile of the wire's number, or None: it is UNSPECIFIED, or of a later release."""
+        return next((profile for profile, value in _PROFILES.items() if value == number), None)
 
     def switches(self, switch_point: int) -> Switches:
         """What the profile switches on for a run whose cloud part ends at `switch_point`."""

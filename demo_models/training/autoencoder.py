@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from diffusers import AutoencoderTiny
 from diffusers.models.autoencoders.vae import AutoencoderTinyBlock
-from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from PIL import Image
 from rich.progress import track
@@ -216,6 +215,6 @@ def encode_dataset(data: Path, weights: Path) -> None:
         latents[start : start + 128] = found.float().numpy()
     factor = round(1 / float(latents.std()), 4)
     (data / "scaling_factor.txt").write_text(f"{factor}\n")
-    out = open_memmap(data / "latents.npy", mode="w+", dtype=np.float16, shape=shape)
-    out[:] = latents * factor
-    out.flush()
+    partial = data / "latents.partial.npy"
+    np.save(partial, (latents * factor).astype(np.float16))
+    partial.replace(data / "latents.npy")

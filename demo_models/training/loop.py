@@ -148,7 +148,14 @@ def train(make_task: Callable[[], Task], schedule: Schedule, folder: Path, proce
         schedule: Steps, batch and rates.
         folder: Gets checkpoint.pt, log.jsonl, samples and at the end network.pt (averaged weights).
         processes: Data-parallel processes of one thread each on a CPU; 1 on a GPU.
+
+    Raises:
+        ValueError: the processes cannot share a batch out evenly.
     """
+    if schedule.batch_size % processes:
+        raise ValueError(
+            f"a batch of {schedule.batch_size} images cannot be shared by {processes} processes"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     if processes == 1:
         _work(0, make_task, schedule, folder, 1, "")
@@ -167,7 +174,7 @@ def _work(
     processes: int,
     address: str,
 ) -> None:
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))
+    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // processes))
     torch.manual_seed(schedule.seed)
     if processes > 1:
         dist.init_process_group("gloo", init_method=address, rank=rank, world_size=processes)

@@ -176,6 +176,5 @@ def test_every_profile_of_the_wire_but_unspecified_has_a_word():
 
 
 @pytest.mark.parametrize("number", [0, 99, -1])
-def test_an_unspecified_or_unknown_profile_is_refused(number):
-    with pytest.raises(InvalidRequest, match="choose one of bare"):
-        Profile.from_proto(number)
+def test_an_unspecified_or_unknown_number_is_no_profile(number):
+    assert Profile.from_proto(number) is None

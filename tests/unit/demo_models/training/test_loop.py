@@ -70,3 +70,11 @@ def test_the_rate_rises_and_falls(step: int) -> None:
     rate = SCHEDULE.rate(step)
     assert 0 < rate <= 0.05
     assert (rate == 0.05) == (10 <= step <= 60)
+
+
+@pytest.mark.parametrize("processes", [3, 32])
+def test_processes_that_cannot_share_a_batch_are_refused(tmp_path: Path, processes: int) -> None:
+    """Some images would be left out, or all of them."""
+    with pytest.raises(ValueError, match=f"16 images cannot be shared by {processes} processes"):
+        train(Fit, SCHEDULE, tmp_path / "run", processes)
+    assert not (tmp_path / "run").exists()
