@@ -17,17 +17,11 @@ __all__ = ["render", "to_svg"]
 
 def to_svg(portrait: Portrait) -> str:
     """Returns the portrait as an SVG document of 128 by 128 user units."""
-    upper = (
-        f"translate({64 + portrait.shift_x:.2f} {104 + portrait.shift_y:.2f}) "
-        f"rotate({portrait.tilt:.2f}) scale({portrait.scale:.3f}) translate(-64 -104)"
-    )
-    body = f"translate({portrait.shift_x:.2f} {portrait.shift_y:.2f})"
+    person = f"translate({portrait.shift:.2f} 0)"
     layers = (
         scene.draw_background(portrait.background, portrait.scene_shift),
         hair.draw_hair_definitions(portrait),
-        svg.group(hair.draw_back_hair(portrait), transform=upper),
-        svg.group(clothes.draw_neck(portrait) + clothes.draw_clothes(portrait), transform=body),
-        svg.group(_head(portrait), transform=upper),
+        svg.group(_person(portrait), transform=person),
     )
     box = f'viewBox="0 0 {svg.CANVAS} {svg.CANVAS}"'
     return f'<svg xmlns="http://www.w3.org/2000/svg" {box}>{"".join(layers)}</svg>'
@@ -50,9 +44,12 @@ def render(portrait: Portrait, size: int = 128) -> npt.NDArray[np.uint8]:
         return np.asarray(image.convert("RGB"), dtype=np.uint8)
 
 
-def _head(portrait: Portrait) -> str:
+def _person(portrait: Portrait) -> str:
     return (
-        face.draw_head(portrait)
+        hair.draw_back_hair(portrait)
+        + clothes.draw_neck(portrait)
+        + clothes.draw_clothes(portrait)
+        + face.draw_head(portrait)
         + face.draw_face(portrait)
         + hair.draw_front_hair(portrait)
         + face.draw_glasses(portrait)
