@@ -60,16 +60,20 @@ _N = rf"(?P<n>{_NUMBER})"
 _ABOUT_WORD = (
     "about|around|approximately|roughly|(?:(?:well|just) )?(?:over|under|past)|nearly|almost|only"
     "|just|exactly|at least|at most|(?:no )?(?:more|less|older|younger) than|up to|close to|pushing"
-    "|approaching|nearing|hitting|north of|south of|(?:on )?the (?:wrong|right|far|other) side of"
+    "|approaching|nearing|hitting|barely|hardly|scarcely|not (?:yet|quite)|north of|south of"
+    "|(?:on )?the (?:wrong|right|far|other) side of"
 )
 _ABOUT = rf"(?:(?:{_ABOUT_WORD}) )?"
-_PART = rf"(?:(?:very )?(?:early|mid|middle|late)(?: or late| to mid| to late)?{_H})?"
-_DECADE = rf"(?P<d>'? ?[1-9] ?0 ?'? ?s\b|{'|'.join(DECADES)})"
+_OF_DECADE = "early|mid|middle|late"
+_PART = rf"(?:(?:very )?(?:{_OF_DECADE})(?:{_H}(?:or|to|/){_H}(?:{_OF_DECADE}))?{_H})?"
+_ANY_DECADE = rf"(?:'? ?[1-9] ?0 ?'? ?s\b|(?:{'|'.join(DECADES)})\b)"
+_DECADE = rf"(?P<d>{_ANY_DECADE})"
+_OR_DECADE = rf"(?:(?:,? (?:or|to|and) | ?[-/] ?){_PART}{_ANY_DECADE})?"
 _SOME_PART = rf"(?P<p>(?:early|mid|late){_H})"
 _SPAN = r"(?:y(?:ea)?rs?|months?|weeks?|days?)"
 _AT_AGE = r"(?:aged?|at (?:the )?age|of age|between|from)(?: of)?"
 _FROM = rf"(?:{_DIGITS} ?(?:-|to|or|and|/) ?|{_NUMBER} (?:to|or) )?"
-_REST = r"(?: ?\+| and a half| plus)?"
+_REST = r"(?: ?\+| and a half| ?-? ?plus| ?-? ?odd)?"
 _WHEN = "now|today|yesterday|recently|last|this|next"
 _NEXT = f"and|but|{_WHEN}|in|on|at|with|wearing|holding|who"
 _STOP = rf"(?= ?(?:$|[,;!?)]|\.(?!\d)|(?:{_NEXT}|\w+ing)\b))"
@@ -82,6 +86,7 @@ _PERSON = (
 )
 _W = r"\b(?P<w>[a-z]+)"
 _MORE = r"(?:(?:, ?|,? and | ?& ?| ?/ ?)\d{1,2}\b)"
+_SAID = rf"(?:{_TEN})(?:{_H}(?:{_UNIT}))?|{_TEEN}|{'|'.join(UNITS[1:])}"
 _SINGLE = rf"(?:{_UNIT}|\d)\b"
 _ERA = "style|fashion|movie|film|era|music|photo|look|outfit"
 _NOT_AGED = "shot|taken|captured|photographed|filmed|rendered|set|looking|staring|camera|lens|time"
@@ -113,7 +118,7 @@ RULES: Final = (
     Rule(
         re.compile(
             rf"\b(?:both )?(?:(?:well |deep )?into|in) (?:her|his|their|my|our|your|its) "
-            rf"(?P<p>{_PART}){_DECADE}(?! (?:{_ERA})\b)"
+            rf"(?P<p>{_PART}){_DECADE}{_OR_DECADE}(?! (?:{_ERA})\b)"
         ),
         AFTER,
     ),
@@ -141,6 +146,30 @@ RULES: Final = (
         ),
         verb=" is ",
     ),
+    # a man who looks about 80
+    Rule(
+        re.compile(
+            r"\b(?:he|she|who)(?P<span> (?:looks|looked|seems|seemed|appears|appeared)(?: to be)?"
+            rf" (?!one\b){_ABOUT}{_N}){_STOP}"
+        ),
+        verb=" is ",
+    ),
+    # people who look 40
+    Rule(
+        re.compile(
+            r"\b(?:they|who)(?P<span> (?:look|seem|appear)(?: to be)?"
+            rf" (?!one\b){_ABOUT}{_N}){_STOP}"
+        ),
+        verb=" are ",
+    ),
+    # a woman looking 40
+    Rule(re.compile(rf"{_W},? (?P<span>looking (?!one\b){_ABOUT}{_N}){_STOP}"), AFTER),
+    # a woman, thirty years
+    Rule(re.compile(rf"{_W}, ?(?P<span>{_ABOUT}{_N} years){_TAG_END}"), AFTER),
+    # a man, thirty, in a suit
+    Rule(re.compile(rf"{_W}, ?(?P<span>(?P<n>{_SAID})){_TAG_END}"), AFTER),
+    # a 40-plus woman
+    Rule(re.compile(rf"\b{_N}(?: ?- ?plus|(?<=\ba \d\d) ?\+)(?= (?P<w>[a-z]+))")),
     # my daughter just turned 7
     Rule(
         re.compile(
@@ -149,11 +178,11 @@ RULES: Final = (
         ),
         AFTER,
     ),
-    # a man of forty, a mother of two
+    # a man of forty years, a mother of two
     Rule(
         re.compile(
             rf"\b(?:(?!mother|father|mom|dad)(?:{_PERSON}) of|(?:{_PERSON}) of (?!{_SINGLE})) ?"
-            rf"(?P<span>{_ABOUT}{_N}){_STOP}"
+            rf"(?P<span>{_ABOUT}{_N}(?: years)?){_STOP}"
         ),
         AFTER,
     ),
@@ -166,7 +195,10 @@ RULES: Final = (
         AFTER,
     ),
     # a woman pushing 50
-    Rule(re.compile(rf"{_W},? (?P<span>(?:of )?(?:{_ABOUT_WORD}) (?!one\b){_N}){_STOP}"), AFTER),
+    Rule(
+        re.compile(rf"{_W},? (?P<span>(?:of )?(?:{_ABOUT_WORD}) (?!one\b){_N}(?: years)?){_STOP}"),
+        AFTER,
+    ),
     # a woman, late 50s
     Rule(
         re.compile(

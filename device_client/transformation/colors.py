@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from device_client.transformation.forms import HEADS, HINTS, Role
 from device_client.transformation.lexicon.model import Lexicon
-from device_client.transformation.noun_phrase import Found, described_by, is_noun, is_person_noun
+from device_client.transformation.noun_phrase import (
+    Found,
+    described_by,
+    is_noun,
+    is_one,
+    is_one_of_persons,
+    means_person,
+)
 from device_client.transformation.tokens import Line
 
 _MAX_BETWEEN = 3
 _BE = frozenset({"is", "are", "was", "were", "be", "being", "been", "am", "s", "re", "m"})
+_SOME = frozenset({"one", "other", "others"})
+_BEFORE_OTHERS = frozenset({"and", "or", "one"})
+_LABELS = frozenset({"race", "ethnicity", "skin", "complexion"})
+_OF_SKIN = frozenset({"color", "colour", "tone"})
+_SIGNS = frozenset(":=-")
 _WHO = frozenset({"who", "i", "you", "we"})
 
 
@@ -26,6 +38,8 @@ def free_colors(line: Line, lexicon: Lexicon) -> None:
                 _is_of_skin(line, place, found, noun, lexicon)
                 or is_noun(line, place, lexicon)
                 or _follows_person(line, place, lexicon)
+                or _is_of_one(line, place, lexicon)
+                or _is_labelled(line, place, lexicon)
             ):
                 line.unmark(place)
 
@@ -80,12 +94,41 @@ def _ends_phrase(line: Line, noun: int, lexicon: Lexicon) -> bool:
     if mark is not None:
         return mark.form.role not in HINTS
     if line.keys[noun] not in lexicon.persons:
-        return False
+        return is_one(line, noun, lexicon)
     while line.key_after(noun) in lexicon.persons:
         noun += 1
     following = line.key_after(noun)
     ends = not following.isalpha() or following in lexicon.context.boundaries | {"x", "and"}
     return ends or following.endswith("ing") or following in lexicon.verb_forms
+
+
+def _is_of_one(line: Line, place: int, lexicon: Lexicon) -> bool:
+    """Tells "two men, one black, the other white" from "one black chair"."""
+    start = place - 1
+    if place == 0 or line.keys[start] not in _SOME:
+        return False
+    if start and line.keys[start - 1] == "the":
+        start -= 1
+    is_object = start > 0 and line.keys[start - 1] in lexicon.context.boundaries
+    return (
+        not is_object
+        and _ends_here(line, place, lexicon)
+        and is_one_of_persons(line, place - 1, lexicon)
+    )
+
+
+def _ends_here(line: Line, place: int, lexicon: Lexicon) -> bool:
+    """Tells a colour that no noun follows."""
+    following = line.key_after(place)
+    return not following.isalpha() or following in lexicon.context.boundaries | _BEFORE_OTHERS
+
+
+def _is_labelled(line: Line, place: int, lexicon: Lexicon) -> bool:
+    """Tells "race: black" and "skin color: black"."""
+    if place < 2 or line.keys[place - 1] not in _SIGNS or not _ends_here(line, place, lexicon):
+        return False
+    label, before = line.keys[place - 2], line.keys[max(place - 3, 0)]
+    return label in _LABELS or (label in _OF_SKIN and before == "skin")
 
 
 def _follows_person(line: Line, place: int, lexicon: Lexicon) -> bool:
@@ -120,20 +163,11 @@ def _is_person(line: Line, place: int, lexicon: Lexicon, *, is_subject: bool) ->
             mark.form.role is not Role.ADJECTIVE or mark.form.attribute == "gender"
         )
     if is_subject and key == "they":
-        return _means_person(line, place, lexicon)
+        return means_person(line, place, lexicon)
+    if is_subject and key in _SOME:
+        return is_one_of_persons(line, place, lexicon)
     if is_subject and key == "that" and place:
         return _is_person(line, place - 1, lexicon, is_subject=False)
     return (key in lexicon.persons and key not in lexicon.context.no_skin) or (
         is_subject and key in _WHO
     )
-
-
-def _means_person(line: Line, place: int, lexicon: Lexicon) -> bool:
-    """Tells whether the last noun that "they" can mean is a person."""
-    for here in range(place - 1, -1, -1):
-        key = line.keys[here]
-        if is_person_noun(line, here, lexicon):
-            return True
-        if key in lexicon.things or key in lexicon.animals:
-            return False
-    return False

@@ -20,6 +20,10 @@ _OWNING = frozenset({"my", "our", "your", "their", "its", "s", "'"})
 _RELATIVES = {"relative": ("woman", "person"), "relatives": ("women", "people")}
 _MIN_UNKNOWN_LETTERS = 4
 _SHE_WOLF = re.compile(r"\b(s?he)-(?=[^\W\d_])(?!s?he\b)", re.IGNORECASE)
+_POLE = re.compile(
+    r"\b([Aa]n?|(?i:two|three|four|five|six|several|many))(?: ([a-z]+))? Pole(s?)\b"
+    r"(?!-| (?:[A-Z]|dancer|dance\b|vault))"
+)
 
 
 def mark(text: str, lexicon: Lexicon) -> Line:
@@ -49,9 +53,11 @@ def mark(text: str, lexicon: Lexicon) -> Line:
 
 
 def _in_full(text: str, lexicon: Lexicon) -> tuple[str, str]:
-    """Writes the ages of a text, and "female wolf" for "she-wolf"; folds it."""
+    """Writes ages, "she-wolf" and "Pole", which their spelling tells, in full; folds the text."""
     if "-" in text:
         text = _SHE_WOLF.sub(_sex, text)
+    if " Pole" in text:
+        text = _POLE.sub(lambda match: _of_poland(match, lexicon), text)
     folded = fold(text)
     for start, end, replacement in reversed(lexicon.ages.find(folded)):
         text = text[:start] + replacement + text[end:]
@@ -62,6 +68,15 @@ def _in_full(text: str, lexicon: Lexicon) -> tuple[str, str]:
 def _sex(match: re.Match[str]) -> str:
     word = "female " if len(match[1]) == len("she") else "male "
     return word.capitalize() if match[1][0].isupper() else word
+
+
+def _of_poland(match: re.Match[str], lexicon: Lexicon) -> str:
+    """Tells "an old Pole" from "a flag Pole"."""
+    article, adjective, many = match.groups()
+    if adjective and adjective not in lexicon.describing | lexicon.words:
+        return match[0]
+    noun = "Polish people" if many else "Polish person"
+    return " ".join(filter(None, (article, adjective, noun)))
 
 
 def _found(tokens: Tokens, lexicon: Lexicon) -> Iterator[tuple[int, int, Entry]]:

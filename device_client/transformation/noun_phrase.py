@@ -13,6 +13,7 @@ _MAX_WORDS = 6
 _REACH = 60  # tokens; bounds the time of a long list
 _PASSED = frozenset("-\"'()[]:.0123456789")
 _ENDS = frozenset(".;!?")
+_JOINING = frozenset({"and", "or", "&"})
 
 
 class Found(Enum):
@@ -104,10 +105,13 @@ def _at_word(line: Line, here: int, scan: _Scan, lexicon: Lexicon) -> Found | No
         return Found.PERSON
     if key in lexicon.context.body:
         return Found.BODY
-    if _is_passed(line, here, scan, lexicon):
+    if is_one(line, here, lexicon):
+        return Found.PERSON if means_person(line, here, lexicon) else Found.THING
+    ends_unknown = scan.last == here - 1 and _ends_unknown(line, here, lexicon)
+    if not ends_unknown and _is_passed(line, here, scan, lexicon):
         return None
     is_boundary = key in lexicon.context.boundaries and line.key_after(here) != "-"
-    ends = not key.isalpha() or is_boundary or _is_verb(line, here, lexicon)
+    ends = not key.isalpha() or is_boundary or ends_unknown or _is_verb(line, here, lexicon)
     if ends or scan.words == _MAX_WORDS:
         return Found.NOTHING
     scan.pass_word(here)
@@ -139,12 +143,66 @@ def _unknown_noun(line: Line, last: int, lexicon: Lexicon) -> tuple[Found, int]:
     """Decides for a phrase without a known person: fails closed if its last word is unknown."""
     if last < 0 or line.keys[last] in lexicon.describing:
         return Found.NOTHING, -1
-    known = (
-        line.marks[last] is not None
-        or line.keys[last] in lexicon.dictionary
-        or line.keys[last] in lexicon.things
+    return (Found.THING if _is_known(line, last, lexicon) else Found.PERSON), last
+
+
+def _is_known(line: Line, place: int, lexicon: Lexicon) -> bool:
+    key = line.keys[place]
+    return line.marks[place] is not None or any(
+        key in words for words in (lexicon.dictionary, lexicon.things, lexicon.describing)
     )
-    return (Found.THING, last) if known else (Found.PERSON, last)
+
+
+def _ends_unknown(line: Line, here: int, lexicon: Lexicon) -> bool:
+    """Tells "busker and", "busker treating" and "busker's" from "lamp and" and "reading lamp"."""
+    if here == 0 or _is_known(line, here - 1, lexicon):
+        return False
+    key, following = line.keys[here], line.key_after(here)
+    acts = key.endswith(("ing", "ly")) and key not in lexicon.things
+    return acts or key in _JOINING or (key == "'" and following == "s")
+
+
+def is_one(line: Line, place: int, lexicon: Lexicon) -> bool:
+    """Tells "a white one" from "a white one-piece swimsuit"."""
+    following = line.key_after(place)
+    return line.keys[place] in {"one", "ones"} and (
+        (not following.isalpha() and not following.isdigit() and following != "-")
+        or following in lexicon.context.boundaries | _JOINING
+    )
+
+
+def means_person(line: Line, place: int, lexicon: Lexicon) -> bool:
+    """Tells whether the last noun that a "one" or "they" can mean is a person."""
+    for here in range(place - 1, -1, -1):
+        key = line.keys[here]
+        if is_person_noun(line, here, lexicon):
+            return True
+        if key in lexicon.things or key in lexicon.animals:
+            return False
+    return False
+
+
+def is_one_of_persons(line: Line, place: int, lexicon: Lexicon) -> bool:
+    """Tells the "one" of "two men at a table, one black" from that of "a man with two cups"."""
+    singular = 0
+    for here in range(place - 1, -1, -1):
+        mark, key = line.marks[here], line.keys[here]
+        if is_person_noun(line, here, lexicon):
+            if lexicon.persons[key] if mark is None else mark.form.role is Role.PLURAL:
+                return True
+            singular += 1
+        elif _is_counted_thing(line, here, lexicon):
+            return False
+    return singular > 1 or means_person(line, place, lexicon)
+
+
+def _is_counted_thing(line: Line, place: int, lexicon: Lexicon) -> bool:
+    key = line.keys[place]
+    return (
+        not lexicon.context.counts.isdisjoint(line.keys[max(place - 2, 0) : place])
+        and key.endswith("s")
+        and not {key, key[:-1], key[:-2]}.isdisjoint(lexicon.things | lexicon.animals)
+    )
 
 
 def is_noun(line: Line, place: int, lexicon: Lexicon) -> bool:

@@ -10,6 +10,7 @@ from device_client.transformation.noun_phrase import Found, described_by, is_per
 from device_client.transformation.pronouns import case_of
 from device_client.transformation.tokens import Line
 
+_SOME = frozenset({"one", "other", "another"})
 _ARTICLES = frozenset({"a", "an", "the"})
 _TOWARDS = frozenset({"at", "to", "with", "for", "towards", "toward", "after"})
 _IS = frozenset({"is", "are", "was", "were"})
@@ -125,7 +126,14 @@ def _owner(line: Line, place: int, mark: Mark, people: People, lexicon: Lexicon)
         place in people.by_head or _is_noun(line, place, lexicon)
     ):
         return _named(people, place, singular=True)
-    return people.of_tag()
+    return people.new() if _is_of_one(line, place) else people.of_tag()
+
+
+def _is_of_one(line: Line, place: int) -> bool:
+    """Tells "one black, the other white" and "one is black"."""
+    while place and (line.marks[place - 1] or line.keys[place - 1] in _IS):
+        place -= 1
+    return place > 0 and line.keys[place - 1] in _SOME
 
 
 def _actor(line: Line, place: int, people: People, lexicon: Lexicon) -> int | None:

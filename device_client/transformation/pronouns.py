@@ -30,7 +30,8 @@ def case_of(line: Line, place: int, lexicon: Lexicon) -> Role:
     mark, key = line.marks[following], line.keys[following]
     if mark is not None:
         return Role.OBJECT if mark.form.role is Role.SUBJECT else Role.POSSESSIVE
-    if (key in context.after_object or key.isdigit()) and not _is_back(before, key):
+    is_alone = key.isdigit() and _ends(line, following + 1)
+    if (key in context.after_object or is_alone) and not _is_back(before, key):
         is_subject = _begins(before) and key in context.absolute_after
         return Role.ABSOLUTE if is_subject or before in context.absolute_after else Role.OBJECT
     if before in context.bare_verb_after and (

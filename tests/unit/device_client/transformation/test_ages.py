@@ -74,6 +74,22 @@ def read(text: str) -> list[tuple[str, int]]:
         ("a woman, late 50s", [("after", 1)]),
         ("a woman in her 60s looks away", [("after", 2)]),
         ("a 105yo man", [("before", 2)]),
+        ("a fifty-odd-year-old man", [("before", 1)]),
+        ("a man who looks about 80", [("before", 2)]),
+        ("a man who appears to be 80", [("before", 2)]),
+        ("a woman who looks 40", [("before", 1)]),
+        ("girls who look sixteen, laughing", [("before", 0)]),
+        ("a woman looking 40, smiling", [("after", 1)]),
+        ("a chef in her early-to-mid 40s", [("after", 1)]),
+        ("a man in his mid-to-late fifties", [("after", 1)]),
+        ("a woman in her forties or fifties", [("after", 1)]),
+        ("a man, thirty, in a suit", [("after", 0)]),
+        ("a woman, eighteen, blond hair", [("after", 0)]),
+        ("a woman, barely twenty, holding a rifle", [("after", 0)]),
+        ("a girl not yet twelve", [("after", 0)]),
+        ("a 40-plus woman", [("before", 1)]),
+        ("portrait of a woman, thirty years", [("after", 0)]),
+        ("a man of about sixty years in a hat", [("after", 2)]),
     ],
 )
 def test_ages_in_digits_words_and_decades(text: str, found: list[tuple[str, int]]) -> None:
@@ -88,7 +104,10 @@ def test_ages_in_digits_words_and_decades(text: str, found: list[tuple[str, int]
      "a man in his 60s style suit", "a man at 5 in the morning", "a boy at 10 baker street",
      "shot at 50, f/2.8", "a street, late 60s, kodachrome", "a lake, 35, kodak", "u-96 submarine",
      "a man with 20 cats", "two men around one table", "a castle born in 1400", "a street (60s)",
-     "a man and over 60 sheep", "a woman at 11 at night", "a woman at 90 degrees"],
+     "a man and over 60 sheep", "a woman at 11 at night", "a woman at 90 degrees",
+     "a man thirty years in prison", "a woman looking 40 years younger", "a house, thirty, in rome",
+     "a woman with thirty years of practice", "women, one, two", "a man looking at two dogs",
+     "a castle that looks 80", "20+ women"],
 )  # fmt: skip
 def test_other_numbers_are_no_ages(text: str) -> None:
     assert read(text) == []
