@@ -41,15 +41,23 @@ def measure(service: OwnService, setting: Setting, repeats: int) -> dict[str, An
         repeats: rounds of timed requests.
 
     Returns:
-        `rows`, one for each method; `setting`, `machine`, `models` and `peak_memory_bytes`.
+        `rows`, one for each method; what `conditions` says, and `peak_memory_bytes`.
     """
     exchanges = time_system(service, setting, repeats)
     memory = peak_memory_bytes(service)  # before the judge and the many pictures add theirs
     made = zip(METHODS, Studio(setting, METHODS).rows(), strict=True)
     rows = [settled(setting, m) | _seconds(exchanges[m]) | quality for m, quality in made]
-    public = setting.public | {"repeats": repeats}
-    facts = {"setting": public, "machine": machine(), "models": models(setting.bundle)}
-    return {"rows": rows, "peak_memory_bytes": memory} | facts
+    return {"rows": rows, "peak_memory_bytes": memory} | conditions(setting, repeats)
+
+
+def conditions(setting: Setting, repeats: int) -> dict[str, Any]:
+    """What figures depend on: `setting`, `machine`, `models`, and the `plans` with their costs."""
+    return {
+        "setting": setting.public | {"repeats": repeats},
+        "machine": machine(),
+        "models": models(setting.bundle),
+        "plans": [settled(setting, method) for method in METHODS],
+    }
 
 
 def time_system(

@@ -17,9 +17,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from benchmarks.acceleration import measure, ratios, table
+from benchmarks.acceleration import conditions, measure, ratios, table
 from benchmarks.fidelity import Setting, interval_words
-from benchmarks.machine import machine, models, models_words
+from benchmarks.machine import models_words
 from benchmarks.methods import METHODS
 from benchmarks.page import PAGE, PICTURES, markdown_table, replace_section, save_plot
 from benchmarks.system import running_service
@@ -63,12 +63,11 @@ def run(folder: Path, bundle: Path, scale: float, threads: int) -> Reports:
 
 
 def _is_measured(file: Path, setting: Setting) -> bool:
-    """Whether a file holds this setting's figures, of these models and this machine."""
+    """Whether a file holds this setting's figures, of these plans, models and machine."""
     if not file.exists():
         return False
-    wanted = {"setting": setting.public | {"repeats": REPEATS[setting.n]}}
-    wanted |= {"machine": machine(), "models": models(setting.bundle)}
     report = json.loads(file.read_text())
+    wanted = conditions(setting, REPEATS[setting.n])
     return all(report.get(name) == facts for name, facts in wanted.items())
 
 

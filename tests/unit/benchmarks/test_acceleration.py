@@ -10,11 +10,12 @@ pytest.importorskip("matplotlib", reason="matplotlib is not installed (group: tr
 pytest.importorskip("resvg_py", reason="resvg-py is not installed (group: train)")
 
 from benchmarks import suite
-from benchmarks.acceleration import COLUMNS, ratios, table
+from benchmarks.acceleration import COLUMNS, conditions, ratios, table
 from benchmarks.fidelity import Setting
-from benchmarks.machine import machine, models
 from benchmarks.methods import METHODS
 from benchmarks.suite import SIZES, SWITCH_POINTS, Reports, plot, run, section, targets
+from obclip import plan
+from obclip.plan import Profile, Switches
 from tests.fakes.tiny_bundle import TinyBundle
 
 # For N = 6; what all candidates need grows with N.
@@ -120,8 +121,7 @@ def measured(bundle: TinyBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     def measure(_service: object, setting: Setting, repeats: int) -> dict[str, Any]:
         again.append(setting)
-        facts = {"setting": setting.public | {"repeats": repeats}, "machine": machine()}
-        return report(setting.n) | facts | {"models": models(setting.bundle)}
+        return report(setting.n) | conditions(setting, repeats)
 
     monkeypatch.setattr(suite, "measure", measure)
     monkeypatch.setattr(suite, "running_service", nullcontext)
@@ -149,6 +149,14 @@ def test_figures_of_something_else_are_measured_again(
     run(tmp_path, bundle.folder, 1.0, 1)
     assert [(setting.n, setting.k) for setting in measured] == [(2, 10)]
     assert json.loads(file.read_text())[fact] == figures[fact]
+
+
+def test_figures_of_another_plan_are_measured_again(
+    bundle: TinyBundle, measured: list[Setting], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(plan._SWITCHES, Profile.FAST, Switches())
+    run(tmp_path, bundle.folder, 1.0, 1)
+    assert len(measured) == len(SIZES) * len(SWITCH_POINTS)
 
 
 def test_another_number_of_prompts_is_measured_again(
