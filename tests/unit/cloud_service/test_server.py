@@ -112,11 +112,7 @@ async def test_callers_who_send_no_message_keep_nobody_out_for_long(
     ):
         for _ in range(300):
             caller.call(method, None)
-        async with asyncio.timeout(20):
-            while not await _is_refused(channel):  # until all places are taken
-                pass
-            while await _is_refused(channel):
-                await asyncio.sleep(0.05)
+        await _until_taken_and_free(channel)
 
 
 async def test_who_reads_no_answer_keeps_others_out_until_his_connection_ends(
@@ -129,11 +125,7 @@ async def test_who_reads_no_answer_keeps_others_out_until_his_connection_ends(
     ):
         for _ in range(300):
             caller.call(f"/{SERVICE}/GetServiceCard", b"")
-        async with asyncio.timeout(20):
-            while not await _is_refused(channel):
-                pass
-            while await _is_refused(channel):
-                await asyncio.sleep(0.05)
+        await _until_taken_and_free(channel)
 
 
 async def test_a_watcher_who_does_not_read_stops_nobody(
@@ -169,6 +161,15 @@ async def test_a_watcher_who_leaves_takes_nobodys_notices_along(
         await stub.Check(health_pb2.HealthCheckRequest(), timeout=10)  # behind the cancellation
         mock_triton.is_ready = False
         assert (await stays.read()).status == Health.NOT_SERVING
+
+
+async def _until_taken_and_free(channel: grpc.aio.Channel) -> None:
+    """Waits until all places are taken, and then until one is free."""
+    async with asyncio.timeout(20):
+        while not await _is_refused(channel):
+            pass
+        while await _is_refused(channel):
+            await asyncio.sleep(0.05)
 
 
 async def _is_refused(channel: grpc.aio.Channel) -> bool:
