@@ -74,6 +74,12 @@ _SPAN = r"(?:y(?:ea)?rs?|months?|weeks?|days?)"
 _AT_AGE = r"(?:aged?|at (?:the )?age|of age|between|from)(?: of)?"
 _FROM = rf"(?:{_DIGITS} ?(?:-|to|or|and|/) ?|{_NUMBER} (?:to|or) )?"
 _REST = r"(?: ?\+| and a half| ?-? ?plus| ?-? ?odd)?"
+_ADVERB = "(?:(?:now|actually|really|already|still|in fact|secretly) )?"
+_LOOKS = (
+    "(?:(?:looks|looked|seems|seemed|appears|appeared|feels|felt|acts|acted)(?: like| to be)?"
+    "|(?:could|can|would|might) (?:pass for|be)|passes for"
+    "|(?:does(?: not|n't) look|looks not) a day (?:over|older than|past))"
+)
 _WHEN = "now|today|yesterday|recently|last|this|next"
 _NEXT = f"and|but|{_WHEN}|in|on|at|with|wearing|holding|who"
 _STOP = rf"(?= ?(?:$|[,;!?)]|\.(?!\d)|(?:{_NEXT}|\w+ing)\b))"
@@ -93,6 +99,8 @@ _NOT_AGED = "shot|taken|captured|photographed|filmed|rendered|set|looking|starin
 _HOUR = "at night|in the (?:morning|afternoon|evening)"
 
 RULES: Final = (
+    # 60 going on 30
+    Rule(re.compile(rf"\b{_N}(?:{_H}{_SPAN}{_H}old)? going on {_NUMBER}\b")),
     # 5-year-olds
     Rule(re.compile(rf"\b{_N}{_H}{_SPAN}{_H}olds\b"), PEOPLE),
     # about 20 years old, of 60 years of age
@@ -134,8 +142,8 @@ RULES: Final = (
     # she is 67 and smiling
     Rule(
         re.compile(
-            rf"(?<!doctor )\b(?:he|she|who|{_PERSON})(?: is|'s| was)(?: now)? "
-            rf"(?!one\b)(?P<span>{_ABOUT}{_N}){_STOP}"
+            rf"(?<!doctor )\b(?:he|she|who|{_PERSON})(?: is|'s| was) "
+            rf"(?P<span>{_ADVERB}(?!one\b){_ABOUT}{_N}){_STOP}"
         )
     ),
     # she has just turned 30
@@ -149,10 +157,19 @@ RULES: Final = (
     # a man who looks about 80
     Rule(
         re.compile(
-            r"\b(?:he|she|who)(?P<span> (?:looks|looked|seems|seemed|appears|appeared)(?: to be)?"
-            rf" (?!one\b){_ABOUT}{_N}){_STOP}"
+            rf"\b(?:he|she|who)(?P<span>(?: still| now)? {_LOOKS}"
+            rf" {_ADVERB}(?!one\b){_ABOUT}{_N}){_STOP}"
         ),
         verb=" is ",
+    ),
+    # a man who looks 25 but is really 50
+    Rule(
+        re.compile(
+            rf"\b(?:but|yet|and|though|although)(?P<span> {_ADVERB}(?:is|was|{_LOOKS})"
+            rf" {_ADVERB}(?!one\b){_ABOUT}{_N}){_STOP}"
+        ),
+        verb=" is ",
+        of_person=True,
     ),
     # people who look 40
     Rule(
