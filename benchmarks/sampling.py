@@ -85,6 +85,8 @@ class Sampler:
         noise = np.concatenate([initial_latents(seed, 1, shape) for seed in seeds])
         solver, state = DpmSolver(self.card.schedule, run.steps), SolverState(noise)
         for step in range(run.steps):
+            if 0 < step == run.switch_point:
+                state = self._sent(state)
             unet = self._cloud if step < run.switch_point else self._device
             predict = partial(_predict, unet, timestep=float(solver.timesteps[step]))
             output = predict(state.latents, text=text[len(prompts) :])
@@ -93,6 +95,17 @@ class Sampler:
                 output = guide(without, output, scale)
             state = solver.step(state, output, step)
         return state.latents
+
+    def _sent(self, state: SolverState) -> SolverState:
+        """Returns what arrives of a state when it crosses the wire."""
+        wire, x0 = self.card.latents.wire_type, state.previous_x0
+        return SolverState(
+            _rounded(state.latents, wire), None if x0 is None else _rounded(x0, wire)
+        )
+
+
+def _rounded(array: Array, dtype: str) -> Array:
+    return array.astype(dtype).astype(np.float32)
 
 
 def _predict(unet: Graph, latents: Array, *, text: Array, timestep: float) -> Array:
