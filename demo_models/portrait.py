@@ -38,7 +38,6 @@ _UNUSUAL_COLOUR_RATE: Final = 0.04
 
 # A few, so that a denoiser of this size can learn the drawing at every one of them.
 _SHIFTS: Final = (-2.0, 0.0, 2.0)
-_SCENE_SHIFTS: Final = (-4.0, 0.0, 4.0)
 
 _HAT_WEIGHTS: Final = {"none": 70.0, "cap": 10.0, "beanie": 10.0, "straw hat": 10.0}
 _BEARD_WEIGHTS: Final[Mapping[str, Mapping[str, float]]] = {
@@ -77,7 +76,7 @@ _HIDDEN_BY_HATS: Final = ("bun", "buzz cut")
 class Portrait:
     """Everything that determines one rendered portrait.
 
-    The first twelve fields are named attributes; the others are small shifts, which captions never
+    The first twelve fields are named attributes; the last is a small shift, which captions never
     mention.
 
     Attributes:
@@ -94,7 +93,6 @@ class Portrait:
         background: One of ``BACKGROUNDS``: a plain studio of that colour, or a scene.
         expression: One of ``EXPRESSIONS``.
         shift: Shift of the person to the right, in 1/128 of the image, in [-3, 3].
-        scene_shift: Shift of the background to the right, in 1/128 of the image, in [-6, 6].
     """
 
     gender: str
@@ -110,7 +108,6 @@ class Portrait:
     background: str
     expression: str
     shift: float = 0.0
-    scene_shift: float = 0.0
 
 
 VALUES: Final[Mapping[str, tuple[str | bool, ...]]] = {
@@ -150,7 +147,7 @@ def is_held_out(portrait: Portrait) -> bool:
     big-endian integer, and hold the combination out when ``HELD_OUT_MODULUS`` divides it.
 
     Args:
-        portrait: The portrait; jitter, hair and clothing do not matter.
+        portrait: The portrait; shift, hair and clothing do not matter.
 
     Returns:
         True for about one combination in ``HELD_OUT_MODULUS``.
@@ -219,7 +216,6 @@ def _sample_any(rng: np.random.Generator) -> Portrait:
         background=_uniform(rng, STUDIO_COLOURS if studio else SCENES),
         expression=_uniform(rng, EXPRESSIONS),
         shift=_SHIFTS[rng.integers(len(_SHIFTS))],
-        scene_shift=_SCENE_SHIFTS[rng.integers(len(_SCENE_SHIFTS))],
     )
 
 

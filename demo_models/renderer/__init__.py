@@ -19,7 +19,7 @@ def to_svg(portrait: Portrait) -> str:
     """Returns the portrait as an SVG document of 128 by 128 user units."""
     person = f"translate({portrait.shift:.2f} 0)"
     layers = (
-        scene.draw_background(portrait.background, portrait.scene_shift),
+        scene.draw_background(portrait.background),
         hair.draw_hair_definitions(portrait),
         svg.group(_person(portrait), transform=person),
     )

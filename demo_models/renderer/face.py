@@ -44,7 +44,7 @@ _FEATURES: Final[Mapping[str, _Features]] = {
     "european": _Features((8.6, 6.6, 5.2), 0.0, (2.9, 2.6), (4.2, 73.0), 0.9, 29.5),
 }
 
-_OVER_EARS: Final = ("bob", "long", "curly")
+_OVER_EARS: Final = ("bob", "long", "curly", "short")
 """Hair styles that would show only slivers of earrings."""
 
 _BARE_FOREHEAD: Final = ("bald", "bun")
@@ -130,7 +130,7 @@ def _ear(portrait: Portrait, x: float) -> str:
     ear = svg.ellipse(x, 61, 5.2 * size, 8.5 * size, skin.base)
     inner = svg.ellipse(x + 1, 61, 2.6 * size, 5 * size, skin.shade)
     adorned = portrait.gender == "female" and portrait.hair_style not in _OVER_EARS
-    earring = svg.circle(x + 1, 73, 3.2, "#F2C230") if adorned else ""
+    earring = svg.circle(x + 1, 74, 4.0, "#F2C230") if adorned else ""
     return ear + inner + earring
 
 

@@ -16,7 +16,7 @@ _BELOW_HAT: Final = "M0 208 V70 C12 44 40 32 64 32 C88 32 116 44 128 70 V208Z"
 """Where hair shows under a hat: rounded, so that it comes out below the brim."""
 
 _LOW_TAIL: Final = (
-    "M88 48 C108 40 123 52 122 74 C121 90 119 98 115 104 Q108 109 102 102 C105 88 102 72 90 62Z"
+    "M84 34 C108 32 125 48 123 74 C122 90 120 98 116 104 Q109 109 103 102 C105 90 101 80 84 72Z"
 )
 """A ponytail under a hat."""
 
@@ -62,13 +62,6 @@ _STYLES: Final[Mapping[str, _Style]] = {
             "C89 38 82 34 77 26 C68 35 50 37 37 37 C35 50 35 64 31 70Z"
         ),
         shine="M44 26 Q54 17 68 17",
-    ),
-    "receding": _Style(
-        front=(
-            "M32 64 C24 36 36 13 64 13 C92 13 104 36 96 64 L91 62 C92 50 93 42 86 30 "
-            "C80 20 74 27 64 26 C54 27 48 20 42 30 C35 42 36 50 37 62Z"
-        ),
-        shine="M52 19 Q62 15 74 18",
     ),
     "bald": _Style(front=""),
     "buzz cut": _Style(
@@ -187,12 +180,8 @@ def _below_hat(portrait: Portrait, shapes: str) -> str:
 
 def _style_name(portrait: Portrait) -> str:
     """Returns the drawn variant of the portrait's hair style."""
-    style, old_man = portrait.hair_style, portrait.gender == "male" and portrait.age == "old"
-    if style == "short" and portrait.gender == "female":
-        return "pixie"
-    if style in ("short", "buzz cut") and old_man:
-        return "receding"
-    return style
+    short = portrait.hair_style == "short"
+    return "pixie" if short and portrait.gender == "female" else portrait.hair_style
 
 
 def _grey_temples(name: str) -> str:

@@ -8,10 +8,6 @@ from typing import Final
 from demo_models.renderer import svg
 from demo_models.renderer.palette import STUDIOS
 
-# Scenes reach this far beyond the canvas, so that shifting them shows no edge.
-_LEFT: Final = -8
-_WIDE: Final = svg.CANVAS + 16
-
 _BUILDINGS: Final = (
     (-10, 44, 26, "#5F7896"), (14, 66, 22, "#7F97B2"), (34, 30, 30, "#6C86A4"),
     (62, 58, 26, "#8AA1BA"), (86, 52, 20, "#7F97B2"), (104, 28, 34, "#56708E"),
@@ -30,19 +26,18 @@ _BOOK_WIDTH: Final = 10
 _SHELF_HEIGHT: Final = 32
 
 
-def draw_background(background: str, shift: float) -> str:
+def draw_background(background: str) -> str:
     """Draws the background.
 
     Args:
         background: A value of ``portrait.BACKGROUNDS``.
-        shift: Shift of a scene to the right, in user units, in [-6, 6].
 
     Returns:
         SVG that covers the canvas.
     """
     if background in STUDIOS:
         return _studio(background)
-    return svg.group(_SCENES[background](), transform=f"translate({shift:.2f} 0)")
+    return _SCENES[background]()
 
 
 def _backdrop(top: str, bottom: str, middle: str | None = None) -> str:
@@ -51,7 +46,7 @@ def _backdrop(top: str, bottom: str, middle: str | None = None) -> str:
 
 
 def _band(y: float, height: float, fill: str) -> str:
-    return svg.rect(_LEFT, y, _WIDE, height, fill)
+    return svg.rect(0, y, svg.CANVAS, height, fill)
 
 
 def _studio(colour: str) -> str:
@@ -72,7 +67,7 @@ def _beach() -> str:
         + _band(62, 30, "#1F9BC4")
         + _band(74, 18, "#35B7CF")
         + _band(88, 44, "#F3D596")
-        + svg.path(f"M{_LEFT} 88 Q30 96 64 89 T136 90 V96 Q100 88 64 95 T{_LEFT} 95Z", "#FFF6DC")
+        + svg.path("M0 88 Q30 96 64 89 T136 90 V96 Q100 88 64 95 T0 95Z", "#FFF6DC")
         + palm
         + svg.path(leaves, "#2E9A52")
     )
@@ -109,7 +104,7 @@ def _building(x: float, top: float, width: float, colour: str) -> str:
 def _night() -> str:
     stars = "".join(_star(x, y) for x, y in _STARS)
     moon = "M112 8 A17 17 0 1 0 124 36 A14 14 0 1 1 112 8Z"
-    hills = f"M{_LEFT} 112 Q20 88 52 106 T136 98 V132 H{_LEFT}Z"
+    hills = "M0 112 Q20 88 52 106 T136 98 V132 H0Z"
     return (
         _backdrop("#0D1240", "#4A3C8C")
         + svg.circle(108, 24, 22, "#FFF3B0", 0.15)
@@ -128,11 +123,11 @@ def _star(x: float, y: float) -> str:
 
 
 def _flower_meadow() -> str:
-    hill = f"M{_LEFT} 54 Q30 44 64 52 T136 50 V132 H{_LEFT}Z"
+    hill = "M0 54 Q30 44 64 52 T136 50 V132 H0Z"
     return (
         _backdrop("#7CC8F7", "#EAF8FF")
         + svg.path(hill, "#74BE4A")
-        + svg.path(f"M{_LEFT} 84 Q40 74 136 86 V132 H{_LEFT}Z", "#58A63A")
+        + svg.path("M0 84 Q40 74 136 86 V132 H0Z", "#58A63A")
         + "".join(_flower(*flower) for flower in _FLOWERS)
     )
 
@@ -154,7 +149,7 @@ def _mountains() -> str:
         + svg.path("M70 116 L112 16 L160 116Z", "#60738F")
         + svg.path("M112 16 L160 116 H124 L118 76Z", "#4B5D78")
         + svg.path("M112 16 L126 46 L119 42 L112 50 L105 42 L99 46Z", "#FFFFFF")
-        + svg.path(f"M{_LEFT} 104 Q30 92 64 102 T136 100 V132 H{_LEFT}Z", "#5E9E58")
+        + svg.path("M0 104 Q30 92 64 102 T136 100 V132 H0Z", "#5E9E58")
     )
 
 
@@ -166,12 +161,11 @@ def _library() -> str:
 def _shelf(row: int) -> str:
     bottom = _SHELF_HEIGHT * (row + 1) - 5
     books = ""
-    for i in range(_WIDE // _BOOK_WIDTH + 1):
+    for i in range(svg.CANVAS // _BOOK_WIDTH + 1):
         # Strides coprime to the number of colours and heights keep neighbours different.
         colour = _BOOKS[(3 * i + 2 * row) % len(_BOOKS)]
         height = 22 + (5 * i + 3 * row) % 3 * 2
-        x = _LEFT + _BOOK_WIDTH * i
-        books += svg.rect(x, bottom - height, _BOOK_WIDTH - 1, height, colour, 1.0)
+        books += svg.rect(_BOOK_WIDTH * i, bottom - height, _BOOK_WIDTH - 1, height, colour, 1.0)
     return books + _band(bottom, 5, "#8A5730")
 
 
