@@ -8,6 +8,7 @@ A pattern's groups say what it found:
     s     a plural's ending: the age stands for people
     year  of birth; `tens` where only its decade is said, of 19..
     w     a word that must mean a person, for the match to count
+    than, than_self  "younger" or "older", where an age is told by comparing it
 """
 
 from __future__ import annotations
@@ -93,6 +94,15 @@ _PERSON = (
 _W = r"\b(?P<w>[a-z]+)"
 _MORE = r"(?:(?:, ?|,? and | ?& ?| ?/ ?)\d{1,2}\b)"
 _SAID = rf"(?:{_TEN})(?:{_H}(?:{_UNIT}))?|{_TEEN}|{'|'.join(UNITS[1:])}"
+_COUNT = rf"(?:{_ABOUT}(?:{_NUMBER}|an?|a few|several|many) )?(?:year|decade)s?"
+_THAN_SELF = (
+    "than (?:(?:he|she|they)(?: (?:really|actually))? (?:is|are)"
+    "|(?:her|his|their) (?:(?:real|actual|true) )?(?:age|years))"
+)
+_COMPARED = (
+    rf"(?:{_COUNT} (?P<than>younger|older)(?: {_THAN_SELF})?"
+    rf"|(?:(?:much|far|a lot|a little|a bit) )?(?P<than_self>younger|older) {_THAN_SELF})"
+)
 _SINGLE = rf"(?:{_UNIT}|\d)\b"
 _ERA = "style|fashion|movie|film|era|music|photo|look|outfit"
 _NOT_AGED = "shot|taken|captured|photographed|filmed|rendered|set|looking|staring|camera|lens|time"
@@ -170,6 +180,16 @@ RULES: Final = (
         ),
         verb=" is ",
         of_person=True,
+    ),
+    # a woman who looks 20 years younger than she is
+    Rule(
+        re.compile(rf"\b(?:he|she|who)(?P<span>(?: still| now)? {_LOOKS} {_COMPARED}){_STOP}"),
+        verb=" is ",
+    ),
+    # a woman looking 20 years younger
+    Rule(
+        re.compile(rf"{_W},? (?P<span>(?:(?:made to look|looking) )?{_COMPARED}){_STOP}"),
+        AFTER,
     ),
     # people who look 40
     Rule(

@@ -33,7 +33,7 @@ def _number_words() -> dict[str, int]:
 
 
 _WORDS = _number_words()
-_ANY_NUMBER = re.compile("|".join([r"\d", *_WORDS, *DECADES]))
+_ANY_AGE = re.compile("|".join([r"\d", *_WORDS, *DECADES, "younger", "older"]))
 
 
 def years_of(number: str) -> int | None:
@@ -88,7 +88,7 @@ class AgeGrammar:
             For every age its start, end and replacement, from left to right.
         """
         found: list[tuple[int, int, str]] = []
-        if _ANY_NUMBER.search(folded):
+        if _ANY_AGE.search(folded):
             for rule in RULES:
                 for match in rule.pattern.finditer(folded):
                     if not rule.of_person or self._mentions_person(folded[: match.start()]):
@@ -113,6 +113,8 @@ class AgeGrammar:
 
 
 def _years(groups: dict[str, str | None]) -> int | None:
+    if compared := groups.get("than") or groups.get("than_self"):
+        return 0 if compared == "younger" else MAX_YEARS
     if decade := groups.get("d"):
         return _decade_years(groups.get("p") or "", decade)
     if decade := groups.get("tens"):

@@ -84,6 +84,14 @@ def read(text: str) -> list[tuple[str, int]]:
         ("a woman, 60 going on 30", [("before", 2)]),
         ("a 6 year old going on 30 girl", [("before", 0)]),
         ("a man who appears to be 80", [("before", 2)]),
+        ("a woman who looks 20 years younger", [("before", 0)]),
+        ("a man who seems ten years older than he is", [("before", 2)]),
+        ("a woman who looks much younger than her age, smiling", [("before", 0)]),
+        ("she looks a decade younger", [("before", 0)]),
+        ("a woman looking 40 years younger", [("after", 0)]),
+        ("a man thirty years older, in a park", [("after", 2)]),
+        ("a woman made to look 30 years older", [("after", 2)]),
+        ("a woman looking younger than her years", [("after", 0)]),
         ("a woman who looks 40", [("before", 1)]),
         ("girls who look sixteen, laughing", [("before", 0)]),
         ("a woman looking 40, smiling", [("after", 1)]),
@@ -112,9 +120,10 @@ def test_ages_in_digits_words_and_decades(text: str, found: list[tuple[str, int]
      "shot at 50, f/2.8", "a street, late 60s, kodachrome", "a lake, 35, kodak", "u-96 submarine",
      "a man with 20 cats", "two men around one table", "a castle born in 1400", "a street (60s)",
      "a man and over 60 sheep", "a woman at 11 at night", "a woman at 90 degrees",
-     "a man thirty years in prison", "a woman looking 40 years younger", "a house, thirty, in rome",
+     "a man thirty years in prison", "a house, thirty, in rome",
      "a woman with thirty years of practice", "women, one, two", "a man looking at two dogs",
-     "a castle that looks 80", "20+ women"],
+     "a castle that looks 80", "20+ women", "a castle 20 years older",
+     "a woman ten years older than her sister", "a man older than dirt"],
 )  # fmt: skip
 def test_other_numbers_are_no_ages(text: str) -> None:
     assert read(text) == []
