@@ -16,6 +16,7 @@ from demo_models.portrait import (
     CLOTHING_COLOURS,
     ETHNICITIES,
     STUDIO_COLOURS,
+    USUAL_CLOTHES,
     Portrait,
     usual_hair,
 )
@@ -214,7 +215,8 @@ def caption(portrait: Portrait, rng: np.random.Generator, *, complete: bool = Fa
     ethnicity are each left out with a probability of 0.1. (A "studio" may be named without its
     colour.) Hair and clothing are left out half of the time where they are usual, and never where
     they are not, so that what a prompt does not say has one answer: a model that has to choose
-    between styles draws a blend of them. Usual are the likeliest hair of the person and a T-shirt.
+    between styles draws a blend of them. Usual are the likeliest hair of the person and
+    ``USUAL_CLOTHES``; clothes of which only the colour is told are T-shirts.
 
     Args:
         portrait: The portrait to describe.
@@ -229,6 +231,8 @@ def caption(portrait: Portrait, rng: np.random.Generator, *, complete: bool = Fa
         template, words = _choose(rng, _TEMPLATES), _words(portrait, rng, drop_rate)
         if "{hair_look}" in template and portrait.hair_style not in _HAIR_LOOKS:
             continue  # no words for what no hair looks like
+        if "{colour}" in template and portrait.clothing != USUAL_CLOTHES[0]:
+            continue  # it does not say what the clothes are
         text = _fill(template, words)
         if len(tokenize(text)) <= MAX_TOKENS:
             return text
@@ -304,7 +308,7 @@ def _accessories(portrait: Portrait, rng: np.random.Generator) -> tuple[str, str
 
 
 def _clothing(portrait: Portrait, rng: np.random.Generator) -> str:
-    if portrait.clothing == "t-shirt" and rng.random() < _OMIT_RATE:
+    if (portrait.clothing, portrait.clothing_colour) == USUAL_CLOTHES and rng.random() < _OMIT_RATE:
         return ""
     return f"a {portrait.clothing_colour} {_choose(rng, _CLOTHES[portrait.clothing])}"
 

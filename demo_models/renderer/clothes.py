@@ -95,7 +95,7 @@ def draw_hat(portrait: Portrait) -> str:
     if portrait.hat == "none":
         return ""
     hat = _HATS[portrait.hat](CLOTHS[portrait.clothing_colour])
-    return svg.group(hat, "translate(0 -3.5) scale(1 0.92)")
+    return svg.group(hat, "translate(0 -4.8) scale(1 0.9)")
 
 
 def _hat_fill(cloth: Cloth) -> str:

@@ -44,9 +44,6 @@ _FEATURES: Final[Mapping[str, _Features]] = {
     "european": _Features((8.6, 6.6, 5.2), 0.0, (2.9, 2.6), (4.2, 73.0), 0.9, 29.5),
 }
 
-_OVER_EARS: Final = ("bob", "long", "curly", "short")
-"""Hair styles that would show only slivers of earrings."""
-
 _BARE_FOREHEAD: Final = ("bald", "bun")
 """Hair styles that leave room for lines on the forehead."""
 
@@ -129,9 +126,7 @@ def _ear(portrait: Portrait, x: float) -> str:
     size = 1.2 if portrait.age == "old" else 1.0
     ear = svg.ellipse(x, 61, 5.2 * size, 8.5 * size, skin.base)
     inner = svg.ellipse(x + 1, 61, 2.6 * size, 5 * size, skin.shade)
-    adorned = portrait.gender == "female" and portrait.hair_style not in _OVER_EARS
-    earring = svg.circle(x + 1, 74, 4.0, "#F2C230") if adorned else ""
-    return ear + inner + earring
+    return ear + inner
 
 
 def _cheeks(portrait: Portrait) -> str:
@@ -146,12 +141,13 @@ def _age_marks(portrait: Portrait) -> str:
     if portrait.age == "young":
         return ""
     colour = SKINS[portrait.ethnicity].line
+    bearded = portrait.beard == "beard"  # a beard hides the lines beside the mouth
     if portrait.age == "middle-aged":
-        fold = svg.line("M80 77 Q84.5 81 84.5 88", colour, 2.3, 0.85)
+        fold = "" if bearded else svg.line("M80 77 Q84.5 81 84.5 88", colour, 2.3, 0.85)
         bag = svg.line("M72 69 Q79 74 86 69", colour, 1.9, 0.75)
         return svg.mirrored(fold + bag)
     bag = svg.line("M71 69 Q79 76.5 87 69", colour, 2.4, 0.9)
-    fold = svg.line("M80 77 Q86 82 85.5 92", colour, 2.8, 0.95)
+    fold = "" if bearded else svg.line("M80 77 Q86 82 85.5 92", colour, 2.8, 0.95)
     forehead = svg.line("M50 28 Q64 25 78 28 M49 34 Q64 31 79 34", colour, 2.2, 0.85)
     bare = portrait.hat == "none" and portrait.hair_style in _BARE_FOREHEAD
     return svg.mirrored(bag + fold) + (forehead if bare else "")
@@ -197,7 +193,6 @@ def _brows(portrait: Portrait) -> str:
     y = 43.5
     if portrait.hat != "none":  # no brow reaches the brim
         arch, inner, middle, outer = 0.6 * arch, 0.5 * inner, 0.5 * middle, 0.5 * outer
-        y = 44.5
     brow = f"M70.5 {y + inner} Q79 {y - arch + middle} 87.5 {y + 1 + outer}"
     colour = HAIRS[portrait.hair_colour].brow
     return svg.mirrored(svg.line(brow, colour, thickness))

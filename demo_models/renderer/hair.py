@@ -32,12 +32,12 @@ class _Style:
 
 
 _PULLED_BACK: Final = (
-    "M33 60 C27 34 38 13 64 13 C90 13 101 34 95 60 C94 50 88 41 78 36 "
-    "C70 32 58 32 50 36 C40 41 34 50 33 60Z"
+    "M33 60 C27 34 38 13 64 13 C90 13 101 34 95 60 C95 48 90 37 79 31 "
+    "C70 27 58 27 49 31 C38 37 33 48 33 60Z"
 )
 _SIDEBURNS: Final = (
-    "M32 60 C29 50 29 40 31 24 H38 C37.5 40 36.5 50 36.5 60Z "
-    "M96 60 C99 50 99 40 97 24 H90 C90.5 40 91.5 50 91.5 60Z"
+    "M32 64 C27 52 27 40 30 24 H40 C39.5 40 38.5 52 37.5 64Z "
+    "M96 64 C101 52 101 40 98 24 H88 C88.5 40 89.5 52 90.5 64Z"
 )
 """What a hat leaves of hair that is short, pinned up or tied."""
 
@@ -149,7 +149,7 @@ def draw_front_hair(portrait: Portrait) -> str:
     style = _STYLES[name]
     shapes = svg.path(style.front, _FILL) if style.front else ""
     if name == "curly":
-        shapes += _ring((64, 50), 34, 10.5, -170, -10, 8) + _ring((64, 44), 24, 8, -132, -48, 3)
+        shapes += _ring((64, 50), 33, 12, -170, -10, 6) + _ring((64, 42), 22, 9, -132, -48, 3)
     if style.locks:
         shapes += svg.path(style.locks, _FILL)
     if style.shine:
@@ -195,7 +195,7 @@ def _grey_temples(name: str) -> str:
 
 
 def _curls_behind(gender: str) -> str:
-    ring = _ring((64, 50), 36, 11, -180, 0, 10)
+    ring = _ring((64, 50), 34, 14, -176, -4, 6)
     if gender == "male":
         return ring
     sides = "".join(

@@ -101,7 +101,7 @@ STUDIOS: Final[Mapping[str, tuple[str, str]]] = {
     "grey": ("#85858A", "#55555B"),
     "blue": ("#7FA8E8", "#4A74C0"),
     "green": ("#8CC79A", "#55976A"),
-    "orange": ("#F5B06A", "#DE8438"),
+    "orange": ("#FFA040", "#E5761A"),
     "pink": ("#F6B3CC", "#E27FA6"),
     "purple": ("#AE8AD2", "#7A55A6"),
 }

@@ -16,13 +16,12 @@ _PINES: Final = (
     (-2, 28, 26), (22, 12, 24), (48, 34, 24), (80, 34, 24), (104, 8, 26), (130, 30, 26),
 )  # fmt: skip
 _FLOWERS: Final = (
-    (8, 70, "#F04E68"), (26, 86, "#FFFFFF"), (4, 98, "#FFC93A"), (24, 112, "#C25BE0"),
-    (118, 72, "#FFC93A"), (102, 88, "#C25BE0"), (124, 96, "#F04E68"), (106, 112, "#FFFFFF"),
-    (40, 72, "#FFC93A"), (90, 70, "#F04E68"), (132, 116, "#FFC93A"), (-4, 118, "#FFFFFF"),
+    (8, 70, "#F04E68"), (22, 88, "#FFFFFF"), (5, 104, "#FFC93A"),
+    (120, 70, "#FFC93A"), (106, 88, "#C25BE0"), (123, 104, "#F04E68"),
 )  # fmt: skip
-_STARS: Final = ((12, 14), (34, 30), (10, 58), (24, 84), (118, 62), (104, 88), (62, 8), (122, 98))
-_BOOKS: Final = ("#C23B32", "#E2B33A", "#3A62A8", "#3C8A55", "#EFE3C8", "#8A4FA0", "#D9742E")
-_BOOK_WIDTH: Final = 10
+_STARS: Final = ((8, 48), (12, 82), (114, 16), (120, 54), (118, 90))
+_BOOKS: Final = ("#B0605C", "#5E7FB0", "#6A9E80", "#D9C9A4", "#8F72A8")
+_BOOK_WIDTH: Final = 16
 _SHELF_HEIGHT: Final = 32
 
 
@@ -103,14 +102,13 @@ def _building(x: float, top: float, width: float, colour: str) -> str:
 
 def _night() -> str:
     stars = "".join(_star(x, y) for x, y in _STARS)
-    moon = "M112 8 A17 17 0 1 0 124 36 A14 14 0 1 1 112 8Z"
+    moon = "M16 6 A13 13 0 1 0 25 28 A11 11 0 1 1 16 6Z"
     hills = "M0 112 Q20 88 52 106 T136 98 V132 H0Z"
     return (
-        _backdrop("#0D1240", "#4A3C8C")
-        + svg.circle(108, 24, 22, "#FFF3B0", 0.15)
+        _backdrop("#2A338F", "#6A5CC0")
         + svg.path(moon, "#FFF1B8")
         + stars
-        + svg.path(hills, "#17153F")
+        + svg.path(hills, "#2B2670")
     )
 
 
@@ -142,13 +140,13 @@ def _flower(x: float, y: float, colour: str) -> str:
 def _mountains() -> str:
     return (
         _backdrop("#63AEEA", "#E3F2FB")
-        + svg.path("M40 112 L76 30 L112 112Z", "#8698B4")
-        + svg.path("M-28 116 L16 22 L60 116Z", "#60738F")
-        + svg.path("M16 22 L60 116 H24 L20 80Z", "#4B5D78")
-        + svg.path("M16 22 L29 50 L22 46 L16 54 L10 46 L3 50Z", "#FFFFFF")
-        + svg.path("M70 116 L112 16 L160 116Z", "#60738F")
-        + svg.path("M112 16 L160 116 H124 L118 76Z", "#4B5D78")
-        + svg.path("M112 16 L126 46 L119 42 L112 50 L105 42 L99 46Z", "#FFFFFF")
+        + svg.path("M34 112 L64 44 L94 112Z", "#8698B4")
+        + svg.path("M-36 116 L10 14 L58 116Z", "#60738F")
+        + svg.path("M10 14 L58 116 H20 L14 76Z", "#4B5D78")
+        + svg.path("M10 14 L20 36 L14 33 L10 39 L5 33 L0 36Z", "#FFFFFF")
+        + svg.path("M70 116 L118 10 L166 116Z", "#60738F")
+        + svg.path("M118 10 L166 116 H130 L124 72Z", "#4B5D78")
+        + svg.path("M118 10 L128 32 L123 29 L118 35 L113 29 L108 32Z", "#FFFFFF")
         + svg.path("M0 104 Q30 92 64 102 T136 100 V132 H0Z", "#5E9E58")
     )
 
