@@ -229,7 +229,7 @@ async def test_one_who_reads_nothing_at_all_does_not_stay_in_line(
         grpc.aio.insecure_channel(service.address) as channel,
     ):
         caller.call(GENERATE, request_for(service.card).SerializeToString())
-        await _until_told(service, "obclip_running 1.0")
+        await _until_told(service, 'obclip_requests_total{status="DEADLINE_EXCEEDED"} 1.0')
         answer = await generate(channel, service.card)
         assert answer.events[-1] == "statistics"
 
