@@ -38,10 +38,6 @@ _USUAL_CLOTHES_RATE: Final = 0.1
 _UNUSUAL_STYLE_RATE: Final = 0.08
 _UNUSUAL_COLOUR_RATE: Final = 0.04
 
-# Two, a latent's cell (8 pixels) apart: a convolutional denoiser learns every brow and brim once,
-# and chooses between the two early instead of blending them.
-_SHIFTS: Final = (-4.0, 4.0)
-
 _HAT_WEIGHTS: Final = {"none": 70.0, "cap": 10.0, "beanie": 10.0, "straw hat": 10.0}
 _BEARD_WEIGHTS: Final[Mapping[str, Mapping[str, float]]] = {
     "young": {"none": 65, "moustache": 10, "beard": 25},
@@ -82,8 +78,9 @@ USUAL_CLOTHES: Final = ("t-shirt", "blue")
 class Portrait:
     """Everything that determines one rendered portrait.
 
-    The first twelve fields are named attributes; the last is a small shift, which captions never
-    mention.
+    The first twelve fields are named attributes; the last is the light, which captions never
+    mention. What they leave to chance is smooth: a denoiser that has not chosen yet draws a blend,
+    and a blend of two lights is a light, where one of two places is a ghost.
 
     Attributes:
         gender: One of ``GENDERS``.
@@ -98,7 +95,7 @@ class Portrait:
         clothing_colour: One of ``CLOTHING_COLOURS``.
         background: One of ``BACKGROUNDS``: a plain studio of that colour, or a scene.
         expression: One of ``EXPRESSIONS``.
-        shift: Shift of the person to the right, in 1/128 of the image, in [-4, 4].
+        light: Where the light behind the person comes from, in [-1, 1]: left to right.
     """
 
     gender: str
@@ -113,7 +110,7 @@ class Portrait:
     clothing_colour: str
     background: str
     expression: str
-    shift: float = 0.0
+    light: float = 0.0
 
 
 VALUES: Final[Mapping[str, tuple[str | bool, ...]]] = {
@@ -153,7 +150,7 @@ def is_held_out(portrait: Portrait) -> bool:
     big-endian integer, and hold the combination out when ``HELD_OUT_MODULUS`` divides it.
 
     Args:
-        portrait: The portrait; shift, hair and clothing do not matter.
+        portrait: The portrait; light, hair and clothing do not matter.
 
     Returns:
         True for about one combination in ``HELD_OUT_MODULUS``.
@@ -221,7 +218,7 @@ def _sample_any(rng: np.random.Generator) -> Portrait:
         clothing_colour=_uniform(rng, CLOTHING_COLOURS),
         background=_uniform(rng, STUDIO_COLOURS if studio else SCENES),
         expression=_uniform(rng, EXPRESSIONS),
-        shift=_SHIFTS[rng.integers(len(_SHIFTS))],
+        light=rng.uniform(-1, 1),
     )
     style, colour = usual_hair(portrait)
     if rng.random() < _USUAL_HAIR_RATE:

@@ -17,11 +17,10 @@ __all__ = ["render", "to_svg"]
 
 def to_svg(portrait: Portrait) -> str:
     """Returns the portrait as an SVG document of 128 by 128 user units."""
-    person = f"translate({portrait.shift:.2f} 0)"
     layers = (
-        scene.draw_background(portrait.background),
+        scene.draw_background(portrait.background, portrait.light),
         hair.draw_hair_definitions(portrait),
-        svg.group(_person(portrait), transform=person),
+        _person(portrait),
     )
     box = f'viewBox="0 0 {svg.CANVAS} {svg.CANVAS}"'
     return f'<svg xmlns="http://www.w3.org/2000/svg" {box}>{"".join(layers)}</svg>'

@@ -23,36 +23,34 @@ _STARS: Final = ((8, 48), (12, 82), (114, 16), (120, 54), (118, 90))
 _BOOKS: Final = ("#B0605C", "#5E7FB0", "#6A9E80", "#D9C9A4", "#8F72A8")
 _BOOK_WIDTH: Final = 16
 _SHELF_HEIGHT: Final = 32
+_SLANT: Final = 48.0
 
 
-def draw_background(background: str) -> str:
+def draw_background(background: str, light: float) -> str:
     """Draws the background.
 
     Args:
         background: A value of ``portrait.BACKGROUNDS``.
+        light: Where its light comes from, in [-1, 1]: left to right.
 
     Returns:
         SVG that covers the canvas.
     """
     if background in STUDIOS:
-        return _studio(background)
-    return _SCENES[background]()
+        return _backdrop(*STUDIOS[background], light)
+    return _SCENES[background](light)
 
 
-def _backdrop(top: str, bottom: str, middle: str | None = None) -> str:
-    stops = (top, bottom) if middle is None else (top, middle, bottom)
-    return svg.vertical_gradient("sky", stops) + _band(0, svg.CANVAS, "url(#sky)")
+def _backdrop(top: str, bottom: str, light: float) -> str:
+    sky = svg.vertical_gradient("sky", (top, bottom), slant=_SLANT * light)
+    return sky + _band(0, svg.CANVAS, "url(#sky)")
 
 
 def _band(y: float, height: float, fill: str) -> str:
     return svg.rect(0, y, svg.CANVAS, height, fill)
 
 
-def _studio(colour: str) -> str:
-    return _backdrop(*STUDIOS[colour])
-
-
-def _beach() -> str:
+def _beach(light: float) -> str:
     palm = svg.path("M112 130 C112 100 108 70 116 34 L122 36 C114 72 118 100 119 130Z", "#9A6A3C")
     leaves = (
         "M118 36 C104 20 92 26 86 40 C98 32 108 32 118 36Z"
@@ -61,7 +59,7 @@ def _beach() -> str:
         "M118 36 C130 24 142 32 144 46 C136 36 126 34 118 36Z"
     )
     return (
-        _backdrop("#58B7F2", "#E2F5FF")
+        _backdrop("#58B7F2", "#E2F5FF", light)
         + svg.circle(18, 20, 13, "#FFE066")
         + _band(62, 30, "#1F9BC4")
         + _band(74, 18, "#35B7CF")
@@ -72,9 +70,9 @@ def _beach() -> str:
     )
 
 
-def _forest() -> str:
+def _forest(light: float) -> str:
     trees = "".join(_pine(*pine) for pine in _PINES)
-    return _backdrop("#CFEBC6", "#8CC88A") + trees + _band(112, 20, "#3E7F45")
+    return _backdrop("#CFEBC6", "#8CC88A", light) + trees + _band(112, 20, "#3E7F45")
 
 
 def _pine(x: float, top: float, half: float) -> str:
@@ -87,8 +85,8 @@ def _pine(x: float, top: float, half: float) -> str:
     return svg.rect(x - 4, top + 80, 8, 60, "#6B4526") + tiers
 
 
-def _city() -> str:
-    return _backdrop("#8FC3EC", "#E8F1F6") + "".join(_building(*b) for b in _BUILDINGS)
+def _city(light: float) -> str:
+    return _backdrop("#8FC3EC", "#E8F1F6", light) + "".join(_building(*b) for b in _BUILDINGS)
 
 
 def _building(x: float, top: float, width: float, colour: str) -> str:
@@ -100,12 +98,12 @@ def _building(x: float, top: float, width: float, colour: str) -> str:
     return svg.rect(x, top, width, svg.CANVAS, colour) + windows
 
 
-def _night() -> str:
+def _night(light: float) -> str:
     stars = "".join(_star(x, y) for x, y in _STARS)
     moon = "M16 6 A13 13 0 1 0 25 28 A11 11 0 1 1 16 6Z"
     hills = "M0 112 Q20 88 52 106 T136 98 V132 H0Z"
     return (
-        _backdrop("#2A338F", "#6A5CC0")
+        _backdrop("#2A338F", "#6A5CC0", light)
         + svg.path(moon, "#FFF1B8")
         + stars
         + svg.path(hills, "#2B2670")
@@ -120,10 +118,10 @@ def _star(x: float, y: float) -> str:
     )
 
 
-def _flower_meadow() -> str:
+def _flower_meadow(light: float) -> str:
     hill = "M0 54 Q30 44 64 52 T136 50 V132 H0Z"
     return (
-        _backdrop("#7CC8F7", "#EAF8FF")
+        _backdrop("#7CC8F7", "#EAF8FF", light)
         + svg.path(hill, "#74BE4A")
         + svg.path("M0 84 Q40 74 136 86 V132 H0Z", "#58A63A")
         + "".join(_flower(*flower) for flower in _FLOWERS)
@@ -137,9 +135,9 @@ def _flower(x: float, y: float, colour: str) -> str:
     return petals + svg.circle(x, y, 3, heart)
 
 
-def _mountains() -> str:
+def _mountains(light: float) -> str:
     return (
-        _backdrop("#63AEEA", "#E3F2FB")
+        _backdrop("#63AEEA", "#E3F2FB", light)
         + svg.path("M34 112 L64 44 L94 112Z", "#8698B4")
         + svg.path("M-36 116 L10 14 L58 116Z", "#60738F")
         + svg.path("M10 14 L58 116 H20 L14 76Z", "#4B5D78")
@@ -151,9 +149,10 @@ def _mountains() -> str:
     )
 
 
-def _library() -> str:
+def _library(light: float) -> str:
     shelves = "".join(_shelf(row) for row in range(4))
-    return _band(0, svg.CANVAS, "#4A2A18") + shelves
+    shade = f'<g opacity="0.1">{_backdrop("#FFFFFF", "#000000", light)}</g>'
+    return _band(0, svg.CANVAS, "#4A2A18") + shelves + shade
 
 
 def _shelf(row: int) -> str:
@@ -167,7 +166,7 @@ def _shelf(row: int) -> str:
     return books + _band(bottom, 5, "#8A5730")
 
 
-_SCENES: Final[Mapping[str, Callable[[], str]]] = {
+_SCENES: Final[Mapping[str, Callable[[float], str]]] = {
     "beach": _beach,
     "forest": _forest,
     "city": _city,

@@ -63,12 +63,16 @@ def clip_path(name: str, content: str) -> str:
 
 
 def vertical_gradient(
-    name: str, stops: Sequence[str], top: float = 0, bottom: float = CANVAS
+    name: str, stops: Sequence[str], top: float = 0, bottom: float = CANVAS, slant: float = 0
 ) -> str:
-    """Defines a gradient with that id from the canvas height ``top`` down to ``bottom``."""
+    """Defines a gradient with that id from the canvas height ``top`` down to ``bottom``.
+
+    It begins ``slant`` to the right of the middle and ends as far to the left.
+    """
     return (
         f'<linearGradient id="{name}" gradientUnits="userSpaceOnUse" '
-        f'x1="0" y1="{top}" x2="0" y2="{bottom}">{_stops(stops)}</linearGradient>'
+        f'x1="{CANVAS / 2 + slant:.2f}" y1="{top}" x2="{CANVAS / 2 - slant:.2f}" y2="{bottom}">'
+        f"{_stops(stops)}</linearGradient>"
     )
 
 

@@ -42,7 +42,7 @@ def test_samples_keep_to_their_side_of_the_split(held_out: bool) -> None:
 
 def test_held_out_ignores_what_the_rule_does_not_name() -> None:
     for p in _sample(20) + _sample(20, held_out=True):
-        other = dataclasses.replace(p, hair_style="afro", clothing="suit", shift=1.5)
+        other = dataclasses.replace(p, hair_style="afro", clothing="suit", light=0.5)
         assert is_held_out(other) == is_held_out(p)
 
 
