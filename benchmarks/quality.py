@@ -2,7 +2,8 @@
 
 Each prompt states its attributes; the family's classifier says whether the picture has them.
 `renders` and `reconstructions` are the ceilings: the renderer's own pictures, and those after the
-autoencoder. `sharpness` sees what a classifier overlooks: soft edges. In the rows "unguided" the
+autoencoder. `sharpness` sees what a classifier overlooks: soft edges; `drawing_error`, whatever is
+not as the renderer draws it, for a caption and a light have one drawing. In the rows "unguided" the
 device's steps have no guidance, which halves their cost; their differences to the same row with
 guidance are paired, prompt by prompt.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -46,6 +47,7 @@ from obclip.solver import SolverState
 BUNDLE: Final = Path("demo_models/weights")
 REFERENCE_SEED: Final = 77
 UNGUIDED: Final = "_unguided"
+LIGHTS: Final = 9
 COLUMNS: Final = (
     "gender", "age", "ethnicity", "glasses", "glasses_recall", "hat", "background", "expression",
     "all",
@@ -86,6 +88,26 @@ def sharpness(images_u8: NDArray[np.uint8]) -> float:
     pixels = images_u8.astype(np.float32) / 255
     steps = [np.abs(np.diff(pixels, axis=axis)).astype(np.float64) for axis in (1, 2)]
     return float(sum(np.sum(s**2) for s in steps) / sum(np.sum(s) for s in steps))
+
+
+def drawings(portraits: list[Portrait]) -> NDArray[np.uint8]:
+    """Returns each portrait in the lights that a seed decides on, (portraits, LIGHTS, H, W, 3)."""
+    lights = np.linspace(-1, 1, LIGHTS).tolist()
+    return np.stack([[render(replace(p, light=light)) for light in lights] for p in portraits])
+
+
+def drawing_error(images_u8: NDArray[np.uint8], drawn_u8: NDArray[np.uint8]) -> float:
+    """The mean absolute difference of pictures to the nearest of their drawings, 0..255.
+
+    Args:
+        images_u8: (B, H, W, 3).
+        drawn_u8: (B, LIGHTS, H, W, 3), what `drawings` returns.
+    """
+    errors = [
+        np.abs(drawn.astype(np.int16) - image).mean(axis=(1, 2, 3)).min()
+        for image, drawn in zip(images_u8, drawn_u8, strict=True)
+    ]
+    return float(np.mean(errors))
 
 
 @dataclass(frozen=True)
@@ -132,6 +154,7 @@ def measure(setting: Setting) -> dict[str, Any]:
     device_s = time_device(setting, ways, sampler)
     portraits, prompts = held_out(setting.seed, setting.count)
     renders = np.stack([render(portrait) for portrait in portraits])
+    drawn = drawings(portraits)
     pictures = {"renders": renders, "reconstructions": _reconstruct(setting.bundle, renders)}
     for name, run in track(ways.items(), "sampling", console=Console(stderr=True)):
         pictures[name] = sampler.pictures(prompts, setting.seeds, run)
@@ -140,6 +163,7 @@ def measure(setting: Setting) -> dict[str, Any]:
     rows: dict[str, Any] = {}
     for name, verdict in verdicts.items():
         looks = {"frechet": reference.to(verdict.features), "sharpness": sharpness(pictures[name])}
+        looks["drawing_error"] = drawing_error(pictures[name], drawn)
         rows[name] = accuracies(verdict, portraits) | looks | device_s.get(name, {})
         if name.endswith(UNGUIDED):
             guided = verdicts[name.removesuffix(UNGUIDED)]
@@ -190,7 +214,7 @@ def _reference_renders(count: int) -> NDArray[np.uint8]:
 
 def table(figures: dict[str, Any]) -> Table:
     """Returns the figures as a table, accuracies in per cent."""
-    looks = ("frechet", "sharpness")
+    looks = ("frechet", "sharpness", "drawing_error")
     out = Table("method", *COLUMNS, *looks, "device_s", "all, unguided - guided", "frechet, same")
     for name, row in figures.items():
         if name not in {"setting", "machine"}:

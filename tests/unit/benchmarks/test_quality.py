@@ -3,7 +3,17 @@ import pytest
 
 pytest.importorskip("resvg_py", reason="resvg-py is not installed (group: train)")
 
-from benchmarks.quality import UNGUIDED, Setting, runs, sharpness, table, time_device
+from benchmarks.quality import (
+    UNGUIDED,
+    Setting,
+    drawing_error,
+    drawings,
+    held_out,
+    runs,
+    sharpness,
+    table,
+    time_device,
+)
 from benchmarks.sampling import Run, Sampler
 from tests.fakes.tiny_bundle import TinyBundle
 
@@ -45,7 +55,8 @@ def test_the_device_is_timed_for_every_way(bundle: TinyBundle) -> None:
 
 def test_the_table_shows_the_paired_difference() -> None:
     shares = ("gender", "age", "ethnicity", "glasses", "glasses_recall", "hat", "background")
-    row = dict.fromkeys((*shares, "expression", "all", "frechet", "sharpness"), 0.5)
+    row = dict.fromkeys((*shares, "expression", "all"), 0.5)
+    row |= dict.fromkeys(("frechet", "sharpness", "drawing_error"), 0.5)
     gains = {"all_over_guided": (0.01, -0.02, 0.04), "frechet_over_guided": (0.1, -0.1, 0.3)}
     figures = {"renders": row, "hybrid_k5_unguided": row | gains | {"device_s": 0.1}, "setting": {}}
     shown = table(figures)
@@ -60,3 +71,13 @@ def test_an_edge_spread_over_four_pixels_is_a_quarter_as_sharp() -> None:
     assert sharpness(edge) == pytest.approx(1)
     assert sharpness(ramp.astype(np.uint8)) == pytest.approx(0.25, rel=0.01)
     assert sharpness(edge.swapaxes(1, 2)) == pytest.approx(1)
+
+
+def test_a_light_is_no_error_and_another_person_is_one() -> None:
+    portraits = held_out(3, 2)[0]
+    drawn = drawings(portraits)
+    for light in range(drawn.shape[1]):
+        assert drawing_error(drawn[:, light], drawn) == 0
+    brighter = np.minimum(drawn[:, 0], 245) + 10
+    assert 0 < drawing_error(brighter.astype(np.uint8), drawn) <= 10
+    assert drawing_error(drawn[::-1, 0], drawn) > 10
