@@ -24,7 +24,7 @@ NOISE_SCHEDULE: Final[dict[str, Any]] = {
     "beta_schedule": "scaled_linear",
     "prediction_type": "v_prediction",
     "timestep_spacing": "trailing",
-    "steps_offset": 0,
+    "steps_offset": 1,  # of leading timesteps alone; diffusers warns of any other value
     "final_sigmas_type": "zero",
 }
 

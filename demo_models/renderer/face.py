@@ -40,7 +40,7 @@ _FEATURES: Final[Mapping[str, _Features]] = {
     "caucasian": _Features((8.6, 6.0, 4.6), 0.5, (3.8, 3.0), (5.6, 75.0), 1.0, 30.5),
     "african": _Features((8.8, 6.4, 5.0), 1.0, (3.8, 4.0), (8.6, 75.0), 1.55, 30.5),
     "asian": _Features((9.4, 4.3, 3.4), 2.2, (3.2, 1.4), (4.8, 73.5), 0.9, 31.5),
-    "indian": _Features((9.4, 6.2, 4.4), 1.8, (5.0, 5.0), (6.4, 76.5), 1.15, 30.0),
+    "indian": _Features((9.4, 6.2, 4.4), 1.8, (4.4, 5.0), (6.4, 76.5), 1.15, 30.0),
     "european": _Features((8.6, 6.6, 5.2), 0.0, (2.9, 2.6), (4.2, 73.0), 0.9, 29.5),
 }
 
@@ -142,11 +142,12 @@ def _age_marks(portrait: Portrait) -> str:
         return ""
     colour = SKINS[portrait.ethnicity].line
     bearded = portrait.beard == "beard"  # a beard hides the lines beside the mouth
+    bags = bearded or not portrait.glasses  # whose ends peep out below glasses
     if portrait.age == "middle-aged":
         fold = "" if bearded else svg.line("M80 77 Q84.5 81 84.5 88", colour, 2.3, 0.85)
         bag = svg.line("M72 69 Q79 74 86 69", colour, 1.9, 0.75)
-        return svg.mirrored(fold + bag)
-    bag = svg.line("M71 69 Q79 76.5 87 69", colour, 2.4, 0.9)
+        return svg.mirrored(fold + (bag if bags else ""))
+    bag = svg.line("M71 69 Q79 76.5 87 69", colour, 2.4, 0.9) if bags else ""
     fold = "" if bearded else svg.line("M80 77 Q86 82 85.5 92", colour, 2.8, 0.95)
     forehead = svg.line("M50 28 Q64 25 78 28 M49 34 Q64 31 79 34", colour, 2.2, 0.85)
     bare = portrait.hat == "none" and portrait.hair_style in _BARE_FOREHEAD
@@ -193,7 +194,7 @@ def _brows(portrait: Portrait) -> str:
     y = 43.5
     if portrait.hat != "none":  # no brow reaches the brim
         arch, inner, middle, outer = 0.6 * arch, 0.5 * inner, 0.5 * middle, 0.5 * outer
-    brow = f"M70.5 {y + inner} Q79 {y - arch + middle} 87.5 {y + 1 + outer}"
+    brow = f"M70.5 {y + inner} Q78 {y - arch + middle} 85.5 {y + 1 + outer}"
     colour = HAIRS[portrait.hair_colour].brow
     return svg.mirrored(svg.line(brow, colour, thickness))
 
@@ -221,7 +222,7 @@ def _beard(portrait: Portrait) -> str:
     if portrait.beard == "moustache":
         return svg.path(moustache, hair.base)
     if portrait.beard == "beard":
-        fill = svg.vertical_gradient("beard", (hair.base, hair.dark), 66, 112)
+        fill = svg.vertical_gradient("beard", (hair.base, hair.dark), 62, 98)
         full = (
             "M35.5 68 C35 90 44 110 64 110 C84 110 93 90 92.5 68 C91 75 84 79 76 78 "
             "Q70 75 64 78 Q58 75 52 78 C44 79 37 75 35.5 68Z"

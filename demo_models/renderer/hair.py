@@ -135,7 +135,7 @@ def draw_back_hair(portrait: Portrait) -> str:
     elif name == "bob":
         shapes += svg.ellipse(64, 78, 27, 24, dark, 0.6)
     elif name == "afro":
-        shapes += _ring((64, 46), 34, 14, -215, 35, 13) + svg.circle(64, 46, 38, _FILL)
+        shapes += svg.circle(64, 46, 46, _FILL)
     elif name == "curly":
         shapes += _curls_behind(portrait.gender)
     return _below_hat(portrait, shapes)
