@@ -244,7 +244,7 @@ def main(  # noqa: PLR0913, PLR0917 -- each parameter is an option of the comman
 ) -> None:
     """Measure the quality of the demo family."""
     figures = measure(Setting(bundle, prompts, seed, guidance, rounds, threads))
-    Console(width=max(150, Console().width)).print(table(figures))
+    Console(width=max(190, Console().width)).print(table(figures))
     if json_file:
         json_file.parent.mkdir(parents=True, exist_ok=True)
         json_file.write_text(json.dumps(figures, indent=2) + "\n")
