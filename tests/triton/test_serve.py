@@ -150,7 +150,8 @@ def test_uses_a_triton_that_runs_already(bundle: TinyBundle, real_triton_url: st
 def test_a_mistake_gets_one_clear_line(
     bundle: TinyBundle, traces: Traces, arguments: list[str], words: str, code: ExitCode
 ) -> None:
-    with started("--bundle", str(bundle.folder), *arguments) as process:
+    free = ("--listen", "127.0.0.1:0")  # whatever else is served on this machine
+    with started("--bundle", str(bundle.folder), *free, *arguments) as process:
         found, errors = ended(process)
     assert found == code
     assert words in errors
