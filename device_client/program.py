@@ -33,10 +33,19 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         code = CANCELLED
     except Exception as error:  # the last resort: nobody above could tell the user
-        return _explain(error, as_json)
+        if not _is_interrupt(error):
+            return _explain(error, as_json)
+        code = CANCELLED
     if code == CANCELLED:
         return _complain("Cancelled", "cancelled; nothing is left running", code, as_json)
     return code
+
+
+def _is_interrupt(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind it: the import of a C++ module turns that into an ImportError."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _dispatch(arguments: Sequence[str]) -> int:

@@ -4,7 +4,9 @@ from importlib.metadata import version
 
 import pytest
 
+from device_client import program
 from device_client.program import run
+from obclip.errors import ExitCode
 
 
 def test_help_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,3 +92,17 @@ def test_quick_start_loads_no_model_code() -> None:
     )
     loaded = {name.partition(".")[0] for name in done.stderr.split()}
     assert not loaded & {"onnxruntime", "tokenizers", "PIL", "pydantic", "tritonclient"}
+
+
+def test_an_interrupt_that_an_import_turned_into_its_own_error_cancels(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(_arguments: object) -> int:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as interrupt:
+            raise ImportError("initialization failed") from interrupt
+
+    monkeypatch.setattr(program, "_dispatch", interrupted)
+    assert run(["generate", "x"]) == ExitCode.CANCELLED
+    assert capsys.readouterr().err == "obclip: cancelled; nothing is left running\n"
